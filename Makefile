@@ -1,0 +1,45 @@
+# Every task of the project; make alone prints them.
+.DEFAULT_GOAL := help
+WORKER ?= hello
+# Arguments for pytest: make test ARGS="-k x".
+ARGS ?=
+
+.PHONY: help up down warm test lint logs shell clean deploy
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## Start the proxy and the Workers, and wait until they answer
+	docker compose up --build --detach --wait
+
+down: ## Stop everything; what was downloaded and the Workers' data stay
+	docker compose down
+
+warm: ## Download what the Workers' runtime will ask for, into the store
+	docker compose run --rm --build warm
+
+test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
+	@docker/test-run python -m pytest $(ARGS)
+
+lint: ## Check style, formatting and types
+	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests'
+
+logs: ## Follow the logs of the proxy and the Workers
+	docker compose logs --follow
+
+shell: ## Open a shell in a running Worker's container; WORKER=hello
+	docker compose exec $(WORKER) bash
+
+clean: ## Remove containers, images and volumes, with everything downloaded and the Workers' data
+	docker compose down --volumes --remove-orphans --rmi local
+	docker volume rm --force drydock-test-cache
+	docker image rm --force drydock-test drydock-test-internet drydock-test-squid
+	rm -rf .scratch
+
+deploy: ## Deploy a Worker to Cloudflare; WORKER=hello, DRY_RUN=1 only builds
+ifeq ($(DRY_RUN),1)
+	docker compose run --rm $(WORKER) deploy --dry-run
+else
+	@test -n "$$CLOUDFLARE_API_TOKEN" || { echo "make deploy: CLOUDFLARE_API_TOKEN is not set; export a token that may edit Workers, or try DRY_RUN=1" >&2; exit 2; }
+	docker compose run --rm --env CLOUDFLARE_API_TOKEN --env CLOUDFLARE_ACCOUNT_ID $(WORKER) deploy
+endif

@@ -1,0 +1,45 @@
+"""The address guard: which resolved addresses an upstream connection may go to."""
+
+import ipaddress
+
+# Not `is_global`: it also refuses ranges that are merely reserved for documents, which some closed networks do route.
+_PRIVATE = tuple(
+    ipaddress.ip_network(block)
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "fc00::/7", "fec0::/10")
+)
+_NEVER = tuple(
+    ipaddress.ip_network(block)
+    for block in (
+        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "::/128", "::1/128", "fe80::/10", "ff00::/8", "fd00:ec2::254/128",
+    )
+)  # fmt: skip
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def forbidden(address: str, *, private_allowed: bool) -> str | None:
+    """Say why no connection may go to `address` (a numeric IPv4 or IPv6 address), or return None when one may.
+
+    Loopback, link-local (with the clouds' metadata services), unspecified, multicast and reserved addresses are always
+    refused; private ones unless `private_allowed`. Addresses that carry an IPv4 address inside are judged by it.
+    """
+    parsed = _embedded(ipaddress.ip_address(address.partition("%")[0]))
+    if any(parsed in block for block in _NEVER):
+        return "a loopback, link-local or reserved address"
+    if not private_allowed and any(parsed in block for block in _PRIVATE):
+        return "a private address"
+    return None
+
+
+def _embedded(address: Address) -> Address:
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address

@@ -1,0 +1,52 @@
+"""Assets: how a response for an immutable download is asked for and judged before anybody gets it."""
+
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from drydock_cache.answer import shareable
+from drydock_cache.blobs import Blob
+from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.fetch import FetchRequest, Head, Verdict, content_length
+from drydock_cache.index import Expected, StoredResponse
+from drydock_cache.keys import CacheKey
+
+# Nothing a client sends may bend what is stored for all: an asset is asked for with our own headers.
+_HEADERS = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "drydock"))
+_PAGES = frozenset({"", ".html", ".htm"})
+
+
+def asset_request(url: str, expected: Expected | None) -> FetchRequest:
+    """Return the request that fetches the asset at a normalised URL."""
+
+    def stored(head: Head, blob: Blob) -> StoredResponse:
+        # under the URL that was asked for: a redirect's target is signed for minutes, the asset's name stays
+        return StoredResponse(CacheKey(url), head.status, shareable(head.headers), blob, head.request_time, head.response_time)
+
+    return FetchRequest(CacheKey(url), _HEADERS, judge_asset, stored, follow_redirects=True, expected=expected)
+
+
+def judge_asset(head: Head) -> Verdict:
+    """Say what becomes of a response to a plain GET for an asset.
+
+    Raise UpstreamError for what is no answer to such a request: a part, a 304 that nobody asked for, an empty file, and the
+    page of a captive portal or a filter that comes with status 200.
+    """
+    shown = head.url.partition("?")[0]  # the query of a redirect's target may be a signature
+    if head.status in (206, 304):
+        raise UpstreamError(
+            UpstreamFailure.PROTOCOL, f"The upstream of {shown} answered a plain GET with {head.status}.", "Try again."
+        )
+    if head.status != 200:
+        return Verdict.PASS
+    kind = (head.header("content-type") or "").partition(";")[0].strip().lower()
+    if kind == "text/html" and PurePosixPath(urlsplit(head.url).path).suffix.lower() not in _PAGES:
+        raise UpstreamError(
+            UpstreamFailure.NOT_THE_ASSET,
+            f"Instead of {shown} an HTML page came, as captive portals and filters send; it was not stored.",
+            "Log in to the network, or ask for the host to be allowed, then try again.",
+        )
+    if content_length(head) == 0:
+        raise UpstreamError(
+            UpstreamFailure.NOT_THE_ASSET, f"The upstream of {shown} sent an empty file; it was not stored.", "Try again."
+        )
+    return Verdict.STORE

@@ -1,0 +1,281 @@
+"""The blob store: bytes named by their sha256, staged beside their place, synced, and checked before they are believed."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import threading
+import uuid
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from drydock_cache.digest import Digest
+from drydock_cache.errors import StoreError
+
+_READ_SIZE = 1 << 20
+
+
+class BlobMissingError(StoreError):
+    """No blob of that digest is in the store."""
+
+
+class BlobDamagedError(StoreError):
+    """The bytes on disk are not those that the digest names; they have been moved to quarantine."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A committed blob: its digest and its size in bytes."""
+
+    digest: Digest
+    size: int
+
+
+class VerifiedBlob:
+    """An open blob whose bytes were checked against its digest; use it as a context manager.
+
+    The descriptor keeps the checked bytes reachable even when the blob is evicted meanwhile.
+    """
+
+    def __init__(self, descriptor: int, blob: Blob) -> None:
+        self._descriptor = descriptor
+        self.blob = blob
+        self._finalizer = weakref.finalize(self, os.close, descriptor)
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Return up to `count` bytes from `offset`; fewer only at the end of the blob. Raise StoreError when it was cut."""
+        data = os.pread(self._descriptor, count, offset)
+        if not data and count and offset < self.blob.size:
+            raise StoreError(f"The blob {self.blob.digest} was cut at {offset} of {self.blob.size} bytes while it was read.")
+        return data
+
+    def close(self) -> None:
+        """Release the descriptor; safe to call twice, and done at the latest when the object goes."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Stage:
+    """A blob in the making: written once from front to back, hashed on the way, then committed or discarded.
+
+    The open descriptor holds a lock, by which a start-up sweep of another process knows that the stage is alive.
+    """
+
+    def __init__(self, store: "BlobStore", path: Path, descriptor: int) -> None:
+        self._store = store
+        self._descriptor = descriptor
+        self.hash = hashlib.sha256()
+        self.path = path
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append `data`; raise OSError (disk full, I/O error), after which the stage can only be discarded.
+
+        `size` counts whole writes, the hash also the one that failed.
+        """
+        self.hash.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self.size += len(data)
+
+    def reader(self) -> int:
+        """Return a new read-only descriptor of the staged bytes, which stays good after commit and discard."""
+        return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of everything that was written so far."""
+        return Digest(self.hash.hexdigest())
+
+    def commit(self) -> Blob:
+        """Make the staged bytes a blob: sync them, rename them to their name, sync the folder."""
+        blob = Blob(self.digest, self.size)
+        target = self._store.path(blob.digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.fchmod(self._descriptor, 0o444)
+        os.fsync(self._descriptor)
+        self.path.rename(target)
+        _sync_folder(target.parent)
+        self._store.trust(os.fstat(self._descriptor))
+        self._release()
+        return blob
+
+    def discard(self) -> None:
+        """Remove the staged bytes; safe to call after commit."""
+        if self._descriptor >= 0:
+            self.path.unlink(missing_ok=True)
+            self._release()
+
+    def _release(self) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+class BlobStore:
+    """Blobs below one folder that several processes may use at once.
+
+    Layout: `blobs/sha256/<first two digits>/<digest>`, `staging/`, `quarantine/`. Nothing below `blobs/` is ever written in
+    place: a name appears there by a rename of synced bytes.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = root / "blobs" / "sha256"
+        self._staging = root / "staging"
+        self._quarantine = root / "quarantine"
+        self._trusted: set[tuple[int, int, int, int]] = set()
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make the folders; raise StoreError when the place cannot be written."""
+        for folder in (self._blobs, self._staging, self._quarantine):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise unwritable(folder, error) from error
+
+    def path(self, digest: Digest) -> Path:
+        """Return where the blob of `digest` lies, whether or not it is there."""
+        return self._blobs / digest.hex[:2] / digest.hex
+
+    def has(self, blob: Blob) -> bool:
+        """Say whether a file of the right name and size is there; its bytes are checked when it is opened."""
+        try:
+            return self.path(blob.digest).stat().st_size == blob.size
+        except OSError:
+            return False
+
+    def stage(self) -> Stage:
+        """Begin a new blob; raise StoreError when the store cannot be written."""
+        path = self._staging / f"{uuid.uuid4().hex}.part"
+        try:
+            with _FolderLock(self._staging, fcntl.LOCK_SH):
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise unwritable(self._staging, error) from error
+        return Stage(self, path, descriptor)
+
+    def open(self, digest: Digest) -> VerifiedBlob:
+        """Open the blob of `digest` and check its bytes, once a process and file identity.
+
+        Raise BlobMissingError, or BlobDamagedError after moving what does not verify to quarantine.
+        """
+        path = self.path(digest)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise StoreError(f"The blob {path} cannot be opened: {error.strerror}.") from error
+            raise BlobMissingError(f"The blob {digest} is not in the store {self.root}.") from None
+        try:
+            status = os.fstat(descriptor)
+            if _identity(status) not in self._trusted:
+                found = _hash_file(descriptor)
+                if found != digest:
+                    self._move_to_quarantine(path)
+                    raise BlobDamagedError(
+                        f"The blob {path} is damaged: expected {digest}, found {found} ({status.st_size} bytes); "
+                        f"it was moved to {self._quarantine}."
+                    )
+                self.trust(status)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return VerifiedBlob(descriptor, Blob(digest, status.st_size))
+
+    def trust(self, status: os.stat_result) -> None:
+        """Remember that the file with this identity held the bytes of its name."""
+        with self._lock:
+            self._trusted.add(_identity(status))
+
+    def sweep(self) -> int:
+        """Remove what crashed processes left staged and return how many files that were; live stages are left alone."""
+        swept = 0
+        try:
+            with _FolderLock(self._staging, fcntl.LOCK_EX):
+                for path in self._staging.glob("*.part"):
+                    swept += _remove_unless_locked(path)
+        except OSError as error:
+            raise unwritable(self._staging, error) from error
+        return swept
+
+    def _move_to_quarantine(self, path: Path) -> None:
+        try:
+            path.rename(self._quarantine / f"{path.name}.{uuid.uuid4().hex[:8]}")
+        except OSError:  # a read-only store: nothing can be moved, and nothing wrong is served either
+            return
+
+
+class _FolderLock:
+    """A lock on a folder between processes: shared to add a file, exclusive to remove files that nobody holds."""
+
+    def __init__(self, folder: Path, mode: int) -> None:
+        self._folder = folder
+        self._mode = mode
+
+    def __enter__(self) -> None:
+        self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._descriptor, self._mode)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        os.close(self._descriptor)
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """Return the error for a place in the store that cannot be written, with what mends it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"The disk is full: {path} cannot be written ({error.strerror}).",
+            "Free some space, then try again; nothing that was stored is lost.",
+        )
+    return StoreError(
+        f"The store cannot be written: {path}: {error.strerror}.",
+        f"Give the user with id {os.geteuid()} write access to it, or choose another place with --store DIR.",
+    )
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _hash_file(descriptor: int) -> Digest:
+    digest = hashlib.sha256()
+    offset = 0
+    while data := os.pread(descriptor, _READ_SIZE, offset):
+        digest.update(data)
+        offset += len(data)
+    return Digest(digest.hexdigest())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unless_locked(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return 0
+    else:
+        path.unlink(missing_ok=True)
+        return 1
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The subcommands of `drydock` that need no proxy, one a module."""

@@ -1,0 +1,86 @@
+"""Configuration: drydock.toml, the environment and the command line, read once and passed on as frozen values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from drydock_cache.corporate import ProxyRoutes
+from drydock_cache.egress import Mode, UpstreamSettings
+from drydock_cache.errors import ConfigError
+from drydock_cache.policy import Policy, RegistryHosts
+from drydock_cache.sources.registries import read_registries
+from drydock_cache.sources.registry import Registry, RegistryKind
+
+UPSTREAM_TABLE = "upstream"
+_PRIVATE_HOSTS = "private_hosts"
+
+
+def parse_resolve(texts: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Read `HOST=ADDRESS:PORT` entries; raise ConfigError. An address may be a name, which is looked up at each connection."""
+    found = {}
+    for text in texts:
+        host, equals, target = text.partition("=")
+        address, _, port = target.rpartition(":")
+        if not (host and equals and address and port.isdigit() and 0 < int(port) < 65536):
+            raise ConfigError(
+                f"--resolve {text!r} cannot be read.",
+                "Write it as HOST=ADDRESS:PORT, such as --resolve index.example=10.0.0.8:443",
+            )
+        found[host.lower().rstrip(".")] = (address.strip("[]"), int(port))
+    return found
+
+
+def private_hosts(policy: Policy) -> frozenset[str]:
+    """Return the hosts that may resolve to private addresses, from [upstream] in drydock.toml; raise ConfigError."""
+    table = policy.extra.get(UPSTREAM_TABLE, {})
+    unknown = set(table) - {_PRIVATE_HOSTS}
+    if unknown:
+        raise ConfigError(
+            f"{policy.source}: [{UPSTREAM_TABLE}] has an unknown key {min(unknown)!r}.", f"Known is: {_PRIVATE_HOSTS}."
+        )
+    hosts = table.get(_PRIVATE_HOSTS, [])
+    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
+        raise ConfigError(f"{policy.source}: {_PRIVATE_HOSTS} under [{UPSTREAM_TABLE}] must be a list of host names.")
+    return frozenset(host.lower().rstrip(".") for host in hosts)
+
+
+def load_policy(path: Path, environment: Mapping[str, str]) -> tuple[Policy, list[str]]:
+    """Read the policy file with the registries of this machine's clients; also return what should be said about it."""
+    registries, missing = client_registries(environment)
+    policy = Policy.load(path, registries, tables=(UPSTREAM_TABLE,))
+    return policy, [*policy.notes, *(missing if policy.notes else ())]
+
+
+def upstream_settings(
+    policy: Policy, environment: Mapping[str, str], mode: Mode, resolve: Sequence[str], ca_files: Sequence[Path]
+) -> UpstreamSettings:
+    """Put together how upstream is reached."""
+    return UpstreamSettings(
+        mode=mode,
+        routes=ProxyRoutes.from_environment(environment),
+        ca_files=tuple(ca_files),
+        resolve=parse_resolve(resolve),
+        private_hosts=private_hosts(policy),
+    )
+
+
+def client_registries(environment: Mapping[str, str]) -> tuple[list[RegistryHosts], list[str]]:
+    """Return the hosts of the package registries that this machine's clients use, and a sentence for each kind not found."""
+    found, missing = [], []
+    for kind in RegistryKind:
+        try:
+            registries = read_registries([kind], environment)
+        except ConfigError as error:
+            missing.append(str(error))
+            continue
+        hosts = {host: None for registry in registries for host in _with_ports(registry)}
+        found.append(RegistryHosts(kind.value, tuple(hosts)))
+    return found, missing
+
+
+def _with_ports(registry: Registry) -> Iterator[str]:
+    parts = urlsplit(registry.index_url)
+    port = parts.port or (80 if parts.scheme == "http" else None)
+    for host in registry.hosts:
+        name = f"[{host}]" if ":" in host else host
+        yield f"{name}:{port}" if port and host == parts.hostname else name

@@ -1,0 +1,141 @@
+"""Exchanges: how each request for an intercepted host is answered, from the store or through the one upstream client."""
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from drydock_cache import answer as answers
+from drydock_cache.answer import Answer, Request
+from drydock_cache.assets import asset_request
+from drydock_cache.blobs import BlobDamagedError, BlobMissingError, VerifiedBlob
+from drydock_cache.egress import Mode
+from drydock_cache.errors import ConfigError, DrydockError, UpstreamError, UpstreamFailure
+from drydock_cache.fetch import Download, Fetcher, FetchRequest
+from drydock_cache.index import StoredResponse
+from drydock_cache.keys import normalise_url
+from drydock_cache.pages import Pages
+from drydock_cache.policy import Action, Policy
+from drydock_cache.store import Store
+from drydock_cache.upstream import Upstream
+
+_log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """Answers requests: one instance for all clients, so that those who want the same thing share one upstream request."""
+
+    def __init__(self, store: Store, upstream: Upstream, policy: Policy) -> None:
+        self._store = store
+        self._upstream = upstream
+        self._policy = policy
+        self._fetcher = Fetcher(store, upstream)
+        self._offline = upstream.settings.mode is Mode.OFFLINE
+        self._pages = Pages(store, self._fetcher, offline=self._offline)
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """The fetcher whose downloads the exchanges share."""
+        return self._fetcher
+
+    async def answer(self, request: Request) -> Answer:
+        """Return the answer to a request; every error is an answer too, with a status of 4xx or 5xx."""
+        try:
+            request = replace(request, url=normalise_url(request.url))
+        except ConfigError as error:
+            return answers.from_error(400, request.url[:200], str(error), "", ("fwd=bypass",), "bad-request")
+        parts = urlsplit(request.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        decision = self._policy.request(parts.hostname or "", port, parts.path)
+        if decision.action not in (Action.PIN, Action.REVALIDATE):
+            return answers.from_error(
+                403, request.url, f"Refused: {decision.reason}.", decision.mend, ("fwd=bypass", "detail=policy"), "refused"
+            )
+        try:
+            if request.method not in ("GET", "HEAD") or _is_personal(request):
+                return await self._pass_on(request)
+            if decision.action is Action.PIN:
+                return await self._asset(request)
+            return await self._pages.answer(request)
+        except UpstreamError as error:
+            mend = self._mend_offline(request) if error.failure is UpstreamFailure.OFFLINE else error.remedy
+            details = ("fwd=uri-miss", f"detail={error.failure}")
+            return answers.from_error(error.status, request.url, error.message, mend, details, error.failure)
+        except DrydockError as error:
+            return answers.from_error(500, request.url, error.message, error.remedy, ("fwd=uri-miss",), "store")
+
+    async def _asset(self, request: Request) -> Answer:
+        for _ in range(2):  # a damaged blob is quarantined and fetched again at once
+            found = await self._open_stored(request.url)
+            if found is None:
+                break
+            stored, blob = found
+            if blob is not None:
+                now = time.time()
+                self._store.index.used(stored.key, now)
+                return answers.from_blob(request, stored, blob, ("hit",), now - stored.response_time)
+        if self._offline:
+            raise UpstreamError(UpstreamFailure.OFFLINE, f"{request.url} is not in the store, and drydock is offline.")
+        expected = await asyncio.to_thread(self._store.index.expected, request.url)
+        return await self._fetch(request, asset_request(request.url, expected))
+
+    async def _open_stored(self, url: str) -> tuple[StoredResponse, VerifiedBlob | None] | None:
+        def find_and_open() -> tuple[StoredResponse, VerifiedBlob | None] | None:
+            stored = self._store.find(url)
+            if stored is None:
+                return None
+            try:
+                return stored, self._store.read(stored)
+            except (BlobDamagedError, BlobMissingError) as error:
+                _log.error("%s", error, extra={"url": url})
+                return stored, None
+
+        return await asyncio.to_thread(find_and_open)
+
+    async def _fetch(self, request: Request, fetch: FetchRequest) -> Answer:
+        download, collapsed = self._fetcher.join(fetch)
+        head = await download.wait_head()
+        details = ["fwd=uri-miss", f"fwd-status={head.status}"]
+        details += ["stored"] if head.status == 200 and _storing(download) else []
+        details += ["collapsed"] if collapsed else []
+        return await answers.from_download(request, download, head, tuple(details), "collapsed" if collapsed else "miss")
+
+    async def _pass_on(self, request: Request) -> Answer:
+        """Send a request that nobody else may share upstream and pass the response on as it is."""
+        if self._offline:
+            raise UpstreamError(
+                UpstreamFailure.OFFLINE, f"{request.method} {request.url} needs upstream, and drydock is offline."
+            )
+        dropped = {"host", "connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "upgrade"}
+        headers = [(name, value) for name, value in request.headers if name not in dropped | {"transfer-encoding"}]
+        cleanup = AsyncExitStack()
+        response = await cleanup.enter_async_context(
+            self._upstream.request(request.method, request.url, headers, request.content)
+        )
+        if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and response.status_code < 400:
+            await asyncio.to_thread(self._store.index.remove_url, request.url)  # RFC 9111 §4.4
+        received = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)
+        length = response.headers.get("content-length")
+        return Answer(
+            response.status_code,
+            tuple(pair for pair in answers.passed_on(received) if pair[0] != "content-length"),
+            response.aiter_raw(),
+            int(length) if length and length.isdigit() else None,
+            "pass",
+            ("fwd=request" if request.method in ("GET", "HEAD") else "fwd=method", f"fwd-status={response.status_code}"),
+            cleanup=cleanup,
+        )
+
+    def _mend_offline(self, request: Request) -> str:
+        return f"Where there is a network, fetch it with: drydock warm {request.url}"
+
+
+def _is_personal(request: Request) -> bool:
+    """Say whether the answer may depend on who asks; such answers are never stored and never served to another."""
+    return request.header("authorization") is not None or request.header("cookie") is not None
+
+
+def _storing(download: Download) -> bool:
+    return download.content is not None and download.content.storable

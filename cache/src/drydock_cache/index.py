@@ -1,0 +1,238 @@
+"""The index: which stored response answers which cache key, in one SQLite file that several processes may share."""
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drydock_cache.blobs import Blob, unwritable
+from drydock_cache.digest import Digest
+from drydock_cache.errors import StoreError
+from drydock_cache.keys import CacheKey
+
+type Headers = tuple[tuple[str, str], ...]
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS stored_response (
+    url           TEXT NOT NULL,
+    variant       TEXT NOT NULL,
+    vary          TEXT NOT NULL,     -- the header names that chose the variant, comma-separated
+    status        INTEGER NOT NULL,
+    headers       TEXT NOT NULL,     -- JSON list of [name, value]
+    digest        TEXT NOT NULL,
+    size          INTEGER NOT NULL,  -- bytes
+    request_time  REAL NOT NULL,     -- seconds since the epoch, RFC 9111 section 4.2.3
+    response_time REAL NOT NULL,
+    last_used     REAL NOT NULL,
+    PRIMARY KEY (url, variant)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_digest ON stored_response (digest);
+CREATE TABLE IF NOT EXISTS expected (
+    url    TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    size   INTEGER                   -- bytes, NULL where it is not known
+) WITHOUT ROWID;
+"""
+_COLUMNS = "url, variant, vary, status, headers, digest, size, request_time, response_time, last_used"
+_SELECT = f"SELECT {_COLUMNS} FROM stored_response"  # noqa: S608 - constants only
+_SELECT_URL = f"{_SELECT} WHERE url = ? ORDER BY response_time DESC"
+_SELECT_ALL = f"{_SELECT} ORDER BY url, variant"
+_PUT = f"INSERT OR REPLACE INTO stored_response ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants only
+_BUSY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is known of an asset before it is fetched: its digest and, where known, its size in bytes."""
+
+    digest: Digest
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class StoredResponse:
+    """A response as it was received: status and headers here, the content in the blob.
+
+    `headers` have lower-case names; times are seconds since the epoch. `vary` names the request headers that `key.variant`
+    was made from; it is empty for assets.
+    """
+
+    key: CacheKey
+    status: int
+    headers: Headers
+    blob: Blob
+    request_time: float
+    response_time: float
+    vary: tuple[str, ...] = ()
+    last_used: float = 0.0
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header, or None."""
+        return next((value for header, value in self.headers if header == name), None)
+
+
+class Index:
+    """All stored responses, found by cache key; every method is one short transaction and safe in any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._used: dict[CacheKey, float] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = self._connect(path)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def get(self, url: str, variant_of: Callable[[Sequence[str]], str]) -> StoredResponse | None:
+        """Return the stored response for `url` whose variant the request selects.
+
+        `variant_of` makes the variant of the request at hand from a tuple of header names. Of several that match, the
+        newest wins (RFC 9111 §4.1).
+        """
+        rows = self._run(_SELECT_URL, (url,))
+        for row in rows:
+            stored = _from_row(row)
+            if stored.key.variant == variant_of(stored.vary):
+                return stored
+        return None
+
+    def put(self, stored: StoredResponse) -> None:
+        """Insert or replace the stored response of its key."""
+        self._run(
+            _PUT,
+            (
+                stored.key.url,
+                stored.key.variant,
+                ",".join(stored.vary),
+                stored.status,
+                json.dumps(stored.headers, separators=(",", ":")),
+                stored.blob.digest.hex,
+                stored.blob.size,
+                stored.request_time,
+                stored.response_time,
+                max(stored.last_used, stored.response_time),
+            ),
+        )
+
+    def remove(self, key: CacheKey) -> None:
+        """Forget the stored response of `key`, if there is one."""
+        self._run("DELETE FROM stored_response WHERE url = ? AND variant = ?", (key.url, key.variant))
+
+    def remove_url(self, url: str) -> None:
+        """Forget every variant of `url` (RFC 9111 §4.4)."""
+        self._run("DELETE FROM stored_response WHERE url = ?", (url,))
+
+    def expect(self, url: str, expected: Expected) -> None:
+        """Note what the asset at a normalised URL must be, before it is fetched."""
+        row = (url, expected.digest.hex, expected.size)
+        self._run("INSERT OR REPLACE INTO expected (url, digest, size) VALUES (?, ?, ?)", row)
+
+    def expected(self, url: str) -> Expected | None:
+        """Return what the asset at a normalised URL must be, or None when nothing is known of it."""
+        for digest, size in self._run("SELECT digest, size FROM expected WHERE url = ?", (url,)):
+            return Expected(Digest(digest), size)
+        return None
+
+    def all(self) -> Iterator[StoredResponse]:
+        """Yield every stored response, ordered by URL and variant."""
+        for row in self._run(_SELECT_ALL, ()):
+            yield _from_row(row)
+
+    def count(self) -> int:
+        """Return how many stored responses there are."""
+        (row,) = self._run("SELECT count(*) FROM stored_response", ())
+        return int(row[0])
+
+    def used(self, key: CacheKey, now: float) -> None:
+        """Note that a stored response was served; written by the next `flush`, so that a hit costs no transaction."""
+        with self._lock:
+            self._used[key] = now
+
+    def flush(self) -> None:
+        """Write the times of last use that `used` collected."""
+        with self._lock:
+            used, self._used = self._used, {}
+        if used:
+            rows = [(now, key.url, key.variant) for key, now in used.items()]
+            self._run_many("UPDATE stored_response SET last_used = ? WHERE url = ? AND variant = ?", rows)
+
+    def close(self) -> None:
+        """Flush and close; the index cannot be used afterwards."""
+        with contextlib.suppress(StoreError):  # a store that became read-only loses times of use, nothing else
+            self.flush()
+        with self._lock:
+            self._connection.close()
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        writable = os.access(path if path.exists() else path.parent, os.W_OK) and os.access(path.parent, os.W_OK)
+        # immutable: a read-only place has no room for the WAL's shared memory
+        uri = path.absolute().as_uri() + ("" if writable else "?mode=ro&immutable=1")
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            if writable:
+                connection.execute("PRAGMA journal_mode = WAL")
+                # NORMAL: after a power cut the last transactions may be gone, the file is whole; their blobs are fetched again
+                connection.execute("PRAGMA synchronous = NORMAL")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > _SCHEMA_VERSION:
+                raise StoreError(
+                    f"The index {path} has schema {version}; this drydock knows {_SCHEMA_VERSION}.",
+                    "Use the newer drydock that wrote it, or choose another place with --store DIR.",
+                )
+            if writable and version < _SCHEMA_VERSION:
+                connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION};")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _run(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def _run_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
+        try:
+            with self._lock, self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: sqlite3.Error) -> StoreError:
+        if "full" in str(error):
+            return StoreError(f"The disk is full: {self.path} cannot be written.", "Free some space, then try again.")
+        if isinstance(error, sqlite3.OperationalError):
+            return StoreError(
+                f"The index {self.path} cannot be used: {error}.",
+                f"Give the user with id {os.geteuid()} write access to {self.path.parent}.",
+            )
+        return StoreError(
+            f"The index {self.path} is damaged: {error}.",
+            f"Move it away (mv {self.path} {self.path}.damaged) and run drydock warm; the blobs are kept.",
+        )
+
+
+def _from_row(row: Sequence[Any]) -> StoredResponse:
+    url, variant, vary, status, headers, digest, size, request_time, response_time, last_used = row
+    return StoredResponse(
+        key=CacheKey(url, variant),
+        vary=tuple(vary.split(",")) if vary else (),
+        status=status,
+        headers=tuple((name, value) for name, value in json.loads(headers)),
+        blob=Blob(Digest(digest), size),
+        request_time=request_time,
+        response_time=response_time,
+        last_used=last_used,
+    )

@@ -1,0 +1,218 @@
+"""The plan: every asset that a set of Workers needs before it starts, and its form as JSON."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from drydock_cache.digest import Digest
+from drydock_cache.errors import ConfigError, DigestError
+from drydock_cache.sources.interpreters import ask_pywrangler
+from drydock_cache.sources.npm_lock import NpmPlatform, read_npm_lock
+from drydock_cache.sources.npm_registry import registry_map
+from drydock_cache.sources.pylock import read_pylock
+from drydock_cache.sources.registries import read_registries
+from drydock_cache.sources.registry import RegistryKind
+from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime
+from drydock_cache.sources.wrangler_config import RuntimeChoice, WranglerConfig, read_wrangler_config
+
+PLAN_VERSION = 1
+
+
+class AssetKind(StrEnum):
+    """What an asset is, in the order in which a Worker needs it."""
+
+    INTERPRETER = "interpreter"
+    WHEEL = "wheel"
+    NPM = "npm"
+    BUNDLE = "bundle"
+    STDLIB = "stdlib"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One immutable download.
+
+    `digest` is None where nobody knows it beforehand; `integrity` is then, for npm packages, the lock's Subresource
+    Integrity text (sha512 as a rule). `size` is in bytes. `worker` names the Workers that need it, joined by ", ".
+    """
+
+    url: str
+    kind: AssetKind
+    digest: Digest | None
+    size: int | None
+    reason: str
+    worker: str
+    integrity: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Assets in a stable order (kind, then URL), each URL once, and sentences about what the plan cannot know."""
+
+    assets: tuple[Asset, ...]
+    notes: tuple[str, ...]
+
+
+def make_plan(
+    workers: Sequence[Path],
+    workerd: Path,
+    environ: Mapping[str, str] | None = None,
+    machine: NpmPlatform | None = None,
+) -> Plan:
+    """Ask the runtime, pywrangler, uv and the lock files what the Workers in these folders need.
+
+    `environ` (the process's own by default) and `machine` say for which clients and which platform. Reaches nothing
+    outside. Raises DrydockError for a folder that is no Worker, a lock that cannot be read, or a runtime that cannot be
+    asked.
+    """
+    environ = os.environ if environ is None else environ
+    answers: dict[RuntimeChoice, RuntimeNeeds] = {}
+    assets: list[Asset] = []
+    notes: list[str] = []
+    for folder in workers:
+        config = read_wrangler_config(folder)
+        if config.is_python:
+            for choice in config.runtime_choices():
+                if choice not in answers:
+                    answers[choice] = ask_runtime(workerd, choice)
+                assets += _runtime_assets(config, choice, answers[choice])
+                notes += answers[choice].notes
+            sync_assets, sync_notes = _sync_assets(config, folder, environ)
+            assets += sync_assets
+            notes += sync_notes
+        assets += _npm_assets(config, folder, environ, machine or NpmPlatform.current())
+    return Plan(_merged(assets), tuple(dict.fromkeys(notes)))
+
+
+def _runtime_assets(config: WranglerConfig, choice: RuntimeChoice, needs: RuntimeNeeds) -> list[Asset]:
+    reason = f"workerd asks for it at compatibility date {choice.compatibility_date}"
+    bundle = [] if needs.bundle_url is None else [(needs.bundle_url, AssetKind.BUNDLE, needs.bundle_digest)]
+    stdlib = [(url, AssetKind.STDLIB, None) for url in needs.stdlib_urls]
+    return [Asset(url, kind, digest, None, reason, config.name) for url, kind, digest in (*bundle, *stdlib)]
+
+
+def _sync_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str]) -> tuple[list[Asset], list[str]]:
+    """What pywrangler sync downloads; a Worker without pyproject.toml is none of pywrangler's."""
+    if not (folder / "pyproject.toml").is_file():
+        return [], []
+    needs = ask_pywrangler(folder, environ)
+    reason = f"pywrangler sync runs Python {needs.python_version}"
+    assets = [Asset(url, AssetKind.INTERPRETER, None, None, reason, config.name) for url in needs.archives]
+    notes = list(needs.notes)
+    lock = folder / "pylock.toml"
+    if lock.is_file():
+        assets += [
+            Asset(
+                one.url,
+                AssetKind.WHEEL,
+                one.digest,
+                one.size,
+                f"pylock.toml: {one.name} {one.version}".rstrip(),
+                config.name,
+            )
+            for one in read_pylock(lock)
+        ]
+    else:
+        notes.append(f"{config.name} has no pylock.toml yet; its packages are found by the first pywrangler sync.")
+    return assets, notes
+
+
+def _npm_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str], machine: NpmPlatform) -> list[Asset]:
+    lock = folder / "package-lock.json"
+    if not lock.is_file():
+        return []
+    registries = registry_map(read_registries([RegistryKind.NPM], environ, folder))
+    return [
+        Asset(
+            one.url,
+            AssetKind.NPM,
+            None,
+            None,
+            f"package-lock.json: {one.name} {one.version}",
+            config.name,
+            one.integrity,
+        )
+        for one in read_npm_lock(lock, registries, machine)
+    ]
+
+
+def _merged(assets: Sequence[Asset]) -> tuple[Asset, ...]:
+    """Keep each URL once, with all its Workers; two digests for one URL cannot both be right."""
+    by_url: dict[str, Asset] = {}
+    for asset in assets:
+        known = by_url.setdefault(asset.url, asset)
+        if known.digest and asset.digest and known.digest != asset.digest:
+            raise ConfigError(
+                f"{asset.url} has two digests: {known.worker} expects {known.digest}, {asset.worker} expects {asset.digest}.",
+                "Write the locks of both Workers anew: pywrangler sync --force",
+            )
+        workers = dict.fromkeys([*known.worker.split(", "), *asset.worker.split(", ")])
+        by_url[asset.url] = replace(
+            known,
+            digest=known.digest or asset.digest,
+            size=known.size or asset.size,
+            integrity=known.integrity or asset.integrity,
+            worker=", ".join(workers),
+        )
+    order = list(AssetKind)
+    return tuple(sorted(by_url.values(), key=lambda asset: (order.index(asset.kind), asset.url)))
+
+
+def plan_to_json(plan: Plan) -> str:
+    """Write a plan as JSON text; equal plans give equal bytes."""
+    assets = [
+        {
+            "url": asset.url,
+            "kind": asset.kind,
+            "digest": None if asset.digest is None else str(asset.digest),
+            "size": asset.size,
+            "reason": asset.reason,
+            "worker": asset.worker,
+            "integrity": asset.integrity,
+        }
+        for asset in plan.assets
+    ]
+    return json.dumps({"version": PLAN_VERSION, "assets": assets, "notes": list(plan.notes)}, indent=2) + "\n"
+
+
+def plan_from_json(text: str, source: str) -> Plan:
+    """Read what plan_to_json wrote; `source` names the file in errors. Raises ConfigError for anything else."""
+    remedy = "Write it anew: drydock plan"
+    try:
+        document = json.loads(text)
+        if document["version"] != PLAN_VERSION:
+            raise ConfigError(f"{source}: expected a plan of version {PLAN_VERSION}, found {document['version']!r}.", remedy)
+        assets = tuple(_asset(entry) for entry in document["assets"])
+        notes = tuple(_text(note) for note in document["notes"])
+    except DigestError as error:
+        raise ConfigError(f"{source}: {error.message}", remedy) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{source} is not a plan: {type(error).__name__} {error}.", remedy) from None
+    return Plan(assets, notes)
+
+
+def _asset(entry: Mapping[str, object]) -> Asset:
+    digest, size, url = entry["digest"], entry["size"], _text(entry["url"])
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(f"expected an http or https URL, found {url!r}")
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+        raise TypeError(f"expected size to be a number of bytes, found {size!r}")
+    return Asset(
+        url,
+        AssetKind(_text(entry["kind"])),
+        None if digest is None else Digest.parse(_text(digest)),
+        size,
+        _text(entry["reason"]),
+        _text(entry["worker"]),
+        _text(entry["integrity"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, found {value!r}")
+    return value

@@ -1,0 +1,1 @@
+"""What a set of Workers needs: one module for each place that says so."""

@@ -1,0 +1,79 @@
+"""What goes wrong on the way to upstream, said in our own words: httpx's exceptions become UpstreamError."""
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from drydock_cache.corporate import CorporateProxy
+from drydock_cache.errors import UpstreamError, UpstreamFailure
+
+_TRUST_REMEDY = "If your company re-signs TLS, give its CA certificate to drydock with DRYDOCK_CORPORATE_CA=FILE."
+
+
+@contextlib.contextmanager
+def translate(url: str, proxy: CorporateProxy | None) -> Iterator[None]:
+    """Turn every exception of the HTTP client that is raised inside into an UpstreamError that names host and cause."""
+    try:
+        yield
+    except (httpx.ProxyError, httpcore.ProxyError) as error:
+        raise _proxy_error(url, proxy, str(error)) from error
+    except (httpx.TimeoutException, httpcore.TimeoutException) as error:
+        whom = f"The corporate proxy {proxy.url}" if proxy else f"The upstream {_host(url)}"
+        raise UpstreamError(
+            UpstreamFailure.TIMEOUT,
+            f"{whom} did not answer in time ({type(error).__name__}).",
+            "Check the network, then try again.",
+        ) from error
+    except (httpx.ConnectError, httpcore.ConnectError) as error:
+        raise _connect_error(url, proxy, error) from error
+    except (httpx.RemoteProtocolError, httpcore.RemoteProtocolError) as error:
+        short = "without sending complete" in str(error) or "closed connection" in str(error) or "disconnected" in str(error)
+        failure = UpstreamFailure.TRUNCATED if short else UpstreamFailure.PROTOCOL
+        raise UpstreamError(failure, f"The upstream {_host(url)} broke HTTP: {error}.", "Try again.") from error
+    except (httpx.TransportError, httpcore.NetworkError) as error:
+        raise UpstreamError(
+            UpstreamFailure.TRUNCATED, f"The connection to {_host(url)} broke: {error or type(error).__name__}.", "Try again."
+        ) from error
+
+
+def _connect_error(url: str, proxy: CorporateProxy | None, error: Exception) -> UpstreamError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            detail = getattr(cause, "verify_message", "") or cause.reason or str(cause)
+            return UpstreamError(
+                UpstreamFailure.TLS,
+                f"TLS with {_host(url)} failed: {detail}.",
+                _TRUST_REMEDY if "verif" in str(cause).lower() else "",
+            )
+        cause = cause.__cause__ or cause.__context__
+    whom = f"The corporate proxy {proxy.url}" if proxy else f"The upstream {_host(url)}"
+    return UpstreamError(
+        UpstreamFailure.UNREACHABLE,
+        f"{whom} cannot be reached: {error}.",
+        "Check HTTPS_PROXY and NO_PROXY." if proxy else "Check the network; behind a corporate proxy, set HTTPS_PROXY.",
+    )
+
+
+def _proxy_error(url: str, proxy: CorporateProxy | None, answer: str) -> UpstreamError:
+    where = proxy.url if proxy else _host(url)
+    if answer.startswith("407"):
+        given = "a user and password were given" if proxy and proxy.authorization else "no user and password were given"
+        return UpstreamError(
+            UpstreamFailure.PROXY_AUTH,
+            f"The corporate proxy {where} answered 407 (Proxy Authentication Required) for {_host(url)}; {given}.",
+            "Set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT with the right ones and start drydock again.",
+        )
+    return UpstreamError(
+        UpstreamFailure.PROXY_REFUSED,
+        f"The corporate proxy {where} refused a connection to {_host(url)}: {answer}.",
+        f"Ask for {_host(url)} to be allowed, or list it in NO_PROXY when it is reachable directly.",
+    )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]

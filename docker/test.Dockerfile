@@ -1,0 +1,82 @@
+# The test image: every client and server that the suite uses, and the containers that play the world outside.
+#   test      runs the suite and the linters (make test, make lint)
+#   internet  plays the hosts that the toolchain downloads from (tests/e2e/internet.compose.yml)
+#   squid     plays a corporate proxy (same file)
+ARG PYTHON_IMAGE=python:3.14-slim-trixie
+ARG NODE_IMAGE=node:24-trixie-slim
+ARG UV_IMAGE=ghcr.io/astral-sh/uv:latest
+
+FROM ${UV_IMAGE} AS uv
+FROM ${NODE_IMAGE} AS node
+
+# ---- Programs and Python packages, shared by all targets ---------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS base
+# docker-*: the tests drive the engine; iproute2, iptables, util-linux: bad networks; nginx, squid, haproxy: real peers;
+# libstdc++6: Node's; the rest: clients under test.
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      ca-certificates curl docker-buildx docker-cli docker-compose git haproxy iproute2 iptables libstdc++6 nginx openssl \
+      procps squid-openssl util-linux >/dev/null \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=uv /uv /usr/local/bin/
+COPY --from=node /usr/local/bin/node /usr/local/bin/
+COPY --from=node /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
+# npm's machine-wide settings (a company's image may say there which registry and which CA).
+COPY --from=node /usr/local/etc/ /usr/local/etc/
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
+ && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
+COPY docker/requirements/test.txt /tmp/test.txt
+# A virtual environment, so that pip under test stays the image's own. The secret is a corporate proxy's CA, if there is one.
+RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.cache/uv \
+    export UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy; \
+    if [ -s /run/secrets/corporate_ca ]; then \
+      cat /etc/ssl/certs/ca-certificates.crt /run/secrets/corporate_ca > /tmp/ca.pem && export SSL_CERT_FILE=/tmp/ca.pem; \
+    fi; \
+    uv venv --quiet --python python3.14 /opt/test \
+ && uv pip install --quiet --compile-bytecode --python /opt/test --require-hashes -r /tmp/test.txt \
+ && rm -f /tmp/ca.pem /tmp/test.txt
+ENV PATH=/opt/test/bin:$PATH PYTHONUNBUFFERED=1
+
+# ---- What the hosts outside would offer, made from npm packages ----------------------------------------------------------
+FROM node AS assets
+WORKDIR /assets
+COPY tests/internet/package.json tests/internet/package-lock.json ./
+# The Pyodide bundle lies in a Linux x64 binary that is only read, never run: any machine may install it.
+RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.npm \
+    if [ -s /run/secrets/corporate_ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/corporate_ca; fi; \
+    npm ci --silent --ignore-scripts --os=linux --cpu=x64 --libc=glibc
+
+FROM base AS www
+COPY tests/internet/ /src/tests/internet/
+COPY --from=assets /assets/node_modules /assets/node_modules
+RUN cd /src && python -m tests.internet.build_www /assets/node_modules /www
+
+FROM base AS internet
+COPY --from=www /www /www
+COPY tests/upstream/ /src/tests/upstream/
+COPY tests/internet/ /src/tests/internet/
+WORKDIR /src
+# The root's key stays in /state; its certificate goes to /ca, which others may mount.
+RUN mkdir /ca /state
+CMD ["python", "-m", "tests.internet", "--www", "/www", "--ca", "/ca/internet.pem", "--state", "/state"]
+
+FROM base AS squid
+COPY tests/upstream/ /src/tests/upstream/
+WORKDIR /src
+# Squid refuses to run as root; a named volume takes its first owner from here.
+RUN install -d -o proxy -g proxy /ca
+USER proxy
+CMD ["python", "-m", "tests.upstream.squid", "--listen", "0.0.0.0:3128", "--ca", "/ca/corporate.pem"]
+
+# ---- The suite -----------------------------------------------------------------------------------------------------------
+FROM base AS test
+COPY --chmod=755 docker/test-entrypoint /usr/local/bin/
+# The repository belongs to whoever cloned it; git would refuse to read it as somebody else.
+RUN git config --system --add safe.directory '*'
+# Nothing is written beside the sources: they may belong to somebody else, and are mounted read-only.
+ENV PYTHONPYCACHEPREFIX=/var/cache/drydock-test/pycache \
+    RUFF_CACHE_DIR=/var/cache/drydock-test/ruff \
+    MYPY_CACHE_DIR=/var/cache/drydock-test/mypy \
+    HOME=/var/cache/drydock-test/home \
+    UV_LINK_MODE=copy
+ENTRYPOINT ["test-entrypoint"]

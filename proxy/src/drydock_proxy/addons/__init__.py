@@ -1,0 +1,1 @@
+"""The mitmproxy addons of drydock, one concern a module."""

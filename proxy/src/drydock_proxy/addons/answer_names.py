@@ -1,0 +1,55 @@
+"""Answering names: the sealed network's DNS, where every name that the policy allows leads to the proxy itself.
+
+workerd and a Worker's own fetch know no proxy; they resolve a name and connect to port 443. Other names do not exist here, and
+the journal says which line of the policy would change that.
+"""
+
+import time
+from ipaddress import IPv4Address
+
+from drydock_cache.policy import Policy
+from mitmproxy import dns
+from mitmproxy.net.dns import classes, response_codes, types
+
+from drydock_proxy.journal import log_access
+from drydock_proxy.tally import Tally
+
+_TTL_SECONDS = 30
+_SAID_AGAIN_SECONDS = 60.0
+_REMEMBERED = 1000
+
+
+class AnswerNames:
+    """Answers A questions with the proxy's address on the sealed network, and never asks another resolver."""
+
+    def __init__(self, policy: Policy, address: str, tally: Tally) -> None:
+        self._policy = policy
+        self._address = IPv4Address(address)
+        self._tally = tally
+        self._said: dict[str, float] = {}
+
+    def dns_request(self, flow: dns.DNSFlow) -> None:
+        """Answer a question: our address, no record of that type, or no such name."""
+        question = flow.request.question
+        if question is None or question.class_ != classes.IN:
+            flow.response = flow.request.fail(response_codes.NOTIMP)
+        elif not self._policy.resolves(question.name):
+            self._refused(question.name)
+            flow.response = flow.request.fail(response_codes.NXDOMAIN)
+        elif question.type == types.A:
+            record = dns.ResourceRecord.A(question.name, self._address, ttl=_TTL_SECONDS)
+            flow.response = flow.request.succeed([record])
+        else:
+            flow.response = flow.request.succeed([])
+
+    def _refused(self, name: str) -> None:
+        """Write a line, but not for each of a resolver's retries."""
+        self._tally.names_refused += 1
+        now = time.monotonic()
+        if now - self._said.get(name, -_SAID_AGAIN_SECONDS) < _SAID_AGAIN_SECONDS:
+            return
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        self._said[name] = now
+        decision = self._policy.host(name)
+        log_access("dns", name=name, outcome="refused", reason=decision.reason, mend=decision.mend)

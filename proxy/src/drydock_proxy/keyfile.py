@@ -1,0 +1,146 @@
+"""The file with the CA's key and certificate: written so that nobody else can ever read it, and refused when somebody could."""
+
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from drydock_cache.errors import ConfigError
+
+from drydock_proxy.certificates import Key
+
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----\r?\n.+?-----END \1-----", re.DOTALL)
+_NEW = ".new"
+_MOST_BYTES = 64 * 1024
+
+
+@contextmanager
+def private_directory(path: Path) -> Iterator[None]:
+    """Make sure of a directory with mode 0700 and hold a lock on it, so that two proxies with one state make one CA.
+
+    Raise ConfigError when it cannot be made, is a link or a file, is somebody else's, or is open to others.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(
+            f"The directory {path} for the CA's key cannot be used: {error.strerror}.",
+            f"Make {path.parent} a directory that user {os.geteuid()} can write to, with no link or file in its place.",
+        ) from None
+    try:
+        _check_private(path, os.fstat(directory), 0o700)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def load(path: Path) -> tuple[Key, x509.Certificate] | None:
+    """Read key and certificate; None when there is no file.
+
+    Raise ConfigError when others can read the file, it cannot be parsed, or the two do not belong together.
+    """
+    try:
+        # Opened without following a link, and not waiting for a writer should it be a pipe.
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"The CA's key {path} cannot be read: {error.strerror}.", _remake(path)) from None
+    with os.fdopen(file, "rb") as stream:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"The CA's key {path} is not a regular file.", _remake(path))
+        _check_private(path, status, 0o600)
+        data = stream.read(_MOST_BYTES)
+    return _parse(path, data)
+
+
+def write(path: Path, data: bytes, mode: int) -> None:
+    """Write a file in one step, with its mode from the first moment on; raise ConfigError when it cannot be."""
+    new = path.with_name(path.name + _NEW)
+    try:
+        new.unlink(missing_ok=True)  # what a crash left; it may hold a key
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as stream:
+            os.fchmod(stream.fileno(), mode)  # the umask may have taken from a public file's mode, never added
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}.", f"Make {path.parent} writable for user {os.geteuid()}."
+        ) from None
+
+
+def remove_leftover(path: Path) -> None:
+    """Remove what a crash while `path` was written has left: it may hold a key."""
+    path.with_name(path.name + _NEW).unlink(missing_ok=True)
+
+
+def key_pem(key: Key) -> bytes:
+    """Return the key as PKCS #8 in PEM, unencrypted: the file's mode is what protects it."""
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    """Return the certificate as PEM without comments, on which some runtimes crash."""
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _check_private(path: Path, status: os.stat_result, wanted: int) -> None:
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid != os.geteuid():
+        raise ConfigError(
+            f"{path}, which holds the CA's key, belongs to user {status.st_uid}, but the proxy runs as user {os.geteuid()}.",
+            f'Run "chown -R {os.geteuid()} {path}", or run the proxy as user {status.st_uid}.',
+        )
+    if mode & 0o077:
+        raise ConfigError(
+            f"{path}, which holds the CA's key, has mode {mode:04o}, so others may have read the key; expected {wanted:04o}.",
+            f'Run "rm -r {path}" to have a new CA, or "chmod {wanted:o} {path}" if nobody else had access.',
+        )
+
+
+def _parse(path: Path, data: bytes) -> tuple[Key, x509.Certificate]:
+    blocks = [match[0] for match in _PEM_BLOCK.finditer(data)]
+    labels = [match[1] for match in _PEM_BLOCK.finditer(data)]
+    if len(blocks) != 2 or not labels[0].endswith(b"PRIVATE KEY") or labels[1] != b"CERTIFICATE":
+        raise ConfigError(
+            f"{path} is not the CA's file: expected a private key and a certificate in PEM, "
+            f"found {_found(labels)} in {len(data)} bytes.",
+            _remake(path),
+        )
+    try:
+        key = serialization.load_pem_private_key(blocks[0] + b"\n", password=None)
+        certificate = x509.load_pem_x509_certificate(blocks[1] + b"\n")
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigError(f"The CA's key or certificate in {path} is damaged or encrypted.", _remake(path)) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ConfigError(f"The CA's key in {path} is of another kind: expected one on the curve P-256.", _remake(path))
+    try:
+        certificate.verify_directly_issued_by(certificate)
+        belongs = key.public_key() == certificate.public_key()
+    except (ValueError, TypeError, InvalidSignature):
+        belongs = False
+    if not belongs:
+        raise ConfigError(f"The key and the certificate in {path} do not belong together.", _remake(path))
+    return key, certificate
+
+
+def _found(labels: list[bytes]) -> str:
+    return " and ".join(label.decode() for label in labels) or "none of them"
+
+
+def _remake(path: Path) -> str:
+    return f'Run "rm {path}" and start again: a new CA is made, which the Workers read when they restart.'

@@ -1,0 +1,103 @@
+"""The status server: whether the proxy is well, what it counted, and the CA's certificate for those who must trust it."""
+
+import html
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+from drydock_cache.store import Store
+from drydock_cache.upstream import Upstream
+
+from drydock_proxy.authority import Authority
+from drydock_proxy.tally import Tally
+
+_STYLE = """body { font: 16px/1.5 system-ui; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
+td, th { text-align: left; padding: .2rem 1rem .2rem 0 }"""
+_LINKS = " · ".join(f'<a href="{path}">{path}</a>' for path in ("/stats", "/metrics", "/readyz", "/ca.pem"))
+_PAGE = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>drydock</title><style>{_STYLE}</style>
+<h1>drydock</h1><p>%(state)s</p><table>%(rows)s</table><p>{_LINKS}</p></html>
+"""
+
+
+class StatusServer:
+    """`/healthz` (the process answers), `/readyz` (it can serve), `/ca.pem`, `/stats` (JSON), `/metrics` (Prometheus), `/`."""
+
+    def __init__(
+        self, store: Store, upstream: Upstream, authority: Authority, tally: Tally, listening: Callable[[], bool]
+    ) -> None:
+        self._store = store
+        self._upstream = upstream
+        self._authority = authority
+        self._tally = tally
+        self._listening = listening
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/", self._page),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/ca.pem", self._ca),
+                web.get("/stats", self._stats),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        self.address = ("", 0)
+
+    async def start(self, host: str, port: int) -> None:
+        """Begin to listen; raise OSError when the port is taken. Afterwards `address` is (host, port)."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        self.address = self._runner.addresses[0][:2]
+
+    async def stop(self) -> None:
+        """Close the port."""
+        await self._runner.cleanup()
+
+    def problems(self) -> list[str]:
+        """Return what keeps the proxy from serving, or from storing what it fetches; empty when all is well."""
+        found = []
+        if not self._listening():
+            found.append("the proxy ports are not open")
+        if not _is_writable(self._store.root):
+            found.append(f"the store {self._store.root} cannot be written: hits are served, misses pass through unstored")
+        if warning := self._authority.warning(time.time()):
+            found.append(warning)
+        return found
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        problems = self.problems()
+        status = 503 if not self._listening() else 200
+        return web.json_response({"ready": status == 200, "problems": problems}, status=status)
+
+    async def _ca(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._authority.pem, content_type="application/x-pem-file")
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._snapshot())
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(text=self._tally.metrics(self._upstream.connections_tried))
+
+    async def _page(self, _request: web.Request) -> web.Response:
+        problems = self.problems()
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in self._snapshot().items()
+        )
+        state = html.escape("; ".join(problems)) if problems else "All is well."
+        return web.Response(text=_PAGE % {"state": state, "rows": rows}, content_type="text/html")
+
+    def _snapshot(self) -> dict[str, object]:
+        stored = {"mode": self._upstream.settings.mode.value, "stored_responses": self._store.index.count()}
+        return stored | self._tally.snapshot(self._upstream.connections_tried)
+
+
+def _is_writable(root: Path) -> bool:
+    return os.access(root / "staging", os.W_OK) and os.statvfs(root).f_bavail > 0

@@ -1,0 +1,74 @@
+"""Compose projects of the tests' own: a name that nobody else has, and nothing left behind."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# Everything that begins so belongs to this run; docker/test-entrypoint removes what is left of it.
+PREFIX = f"drydock-test-{os.environ.get('DRYDOCK_TEST_RUN', str(os.getpid()))}-"
+
+
+@dataclass(frozen=True)
+class Project:
+    """One compose project. `files` are seen from the repository's root, as compose's paths are; `env` fills ${…} in them."""
+
+    label: str
+    files: Sequence[str | Path]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the project's name, which its containers, networks and volumes begin with."""
+        return PREFIX + self.label
+
+    def compose(self, *arguments: str, check: bool = True, seconds: float = 600) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` with these arguments; where `check` finds a failure, raise with what compose printed."""
+        chosen = [argument for file in self.files for argument in ("--file", str(file))]
+        command = [
+            "docker",
+            "compose",
+            "--project-name",
+            self.name,
+            "--project-directory",
+            str(REPOSITORY),
+            *chosen,
+            *arguments,
+        ]
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, **self.env},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def up(self, *services: str, seconds: float = 600) -> None:
+        """Build what is missing, start services (all, if none is named) and wait until they are healthy."""
+        started = self.compose("up", "--build", "--detach", "--wait", *services, check=False, seconds=seconds)
+        if started.returncode:
+            raise AssertionError(f"{self.name} did not start:\n{started.stdout}{started.stderr}\n{self.logs()}")
+
+    def down(self, *, volumes: bool = True) -> None:
+        """Stop and remove everything; the volumes too unless told otherwise."""
+        self.compose("--profile", "*", "down", "--remove-orphans", "--timeout", "5", *(["--volumes"] if volumes else []))
+
+    def exec(self, service: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in a running service's container."""
+        return self.compose("exec", "-T", service, *command, check=check)
+
+    def port(self, service: str, inside: int) -> int:
+        """Return the port of 127.0.0.1 that a service's port is published on."""
+        return int(self.compose("port", service, str(inside)).stdout.strip().rpartition(":")[2])
+
+    def logs(self, *services: str) -> str:
+        """Return what services (all, if none is named) have printed."""
+        return self.compose("--profile", "*", "logs", "--no-color", *services, check=False).stdout

@@ -1,0 +1,170 @@
+"""Real Squid in the foreground as a corporate proxy: with a password, and with TLS signed anew by a CA of its own."""
+
+import argparse
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.upstream.child import Child, accepts, free_port
+from tests.upstream.lead import Lead
+from tests.upstream.pki import Authority
+
+LIBRARY = Path("/usr/lib/squid")
+# Log lines: result and status, method, URL or CONNECT's target, user; never a password.
+LOG_FORMAT = "seen %Ss/%03>Hs %rm %ru %un"
+
+
+@dataclass(frozen=True)
+class Company:
+    """What a corporate proxy does. Squid itself must not run as root.
+
+    login: user and password that Basic authentication wants.
+    bump: the authority that signs every certificate anew; None passes TLS on unread.
+    trust: PEM file of the roots that Squid trusts when it bumps; None means the system's.
+    lead: host → address and port where its TLS upstream really listens, for upstreams on free ports.
+    """
+
+    login: tuple[str, str] | None = None
+    bump: Authority | None = None
+    trust: Path | None = None
+    lead: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+
+def configuration(directory: Path, listen: str, company: Company, parent: int | None = None) -> str:
+    """Return squid.conf, and write the files it names into `directory`; `parent` is the port of a Lead."""
+    lines = [
+        f"logformat {LOG_FORMAT}",
+        f"access_log stdio:{directory}/access.log seen",
+        f"cache_log {directory}/cache.log",
+        "cache deny all",
+        "pid_filename none",
+        f"coredump_dir {directory}",
+        "visible_hostname corporate.example",
+        "shutdown_lifetime 0 seconds",
+        "pinger_enable off",
+    ]
+    lines += _bumping(directory, listen, company) if company.bump else [f"http_port {listen}"]
+    lines += _leading(parent, company) if parent else []
+    if company.login is None:
+        return "\n".join([*lines, "http_access allow all", ""])
+    passwords = directory / "passwords"
+    user, password = company.login
+    hashing = ["openssl", "passwd", "-apr1", "-stdin"]
+    hashed = subprocess.run(hashing, input=password, check=True, capture_output=True, text=True).stdout
+    passwords.write_text(f"{user}:{hashed}")
+    lines += [
+        f"auth_param basic program {LIBRARY}/basic_ncsa_auth {passwords}",
+        "auth_param basic realm corporate",
+        "auth_param basic children 2 startup=1 idle=1",
+        "acl known proxy_auth REQUIRED",
+        "http_access allow known",
+        "http_access deny all",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _bumping(directory: Path, listen: str, company: Company) -> list[str]:
+    assert company.bump is not None
+    authority = directory / "bump.pem"
+    authority.touch(mode=0o600)
+    authority.write_bytes(company.bump.certificate + company.bump.key)
+    certificates = directory / "certificates"
+    if not certificates.exists():
+        make = [f"{LIBRARY}/security_file_certgen", "-c", "-s", str(certificates), "-M", "4MB"]
+        subprocess.run(make, check=True, capture_output=True)
+    trust = company.trust or Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
+    return [
+        f"http_port {listen} ssl-bump tls-cert={authority} generate-host-certificates=on dynamic_cert_mem_cache_size=4MB",
+        f"sslcrtd_program {LIBRARY}/security_file_certgen -s {certificates} -M 4MB",
+        "sslcrtd_children 2 startup=1 idle=1",
+        f"tls_outgoing_options cafile={trust}",
+        "ssl_bump bump all",
+    ]
+
+
+def _leading(parent: int, company: Company) -> list[str]:
+    hosts = " ".join(company.lead)
+    return [
+        f"acl led dstdomain {hosts}",
+        f"cache_peer 127.0.0.1 parent {parent} 0 no-query no-digest default",
+        "cache_peer_access 127.0.0.1 allow led",
+        "cache_peer_access 127.0.0.1 deny all",
+        "never_direct allow led",
+    ]
+
+
+class Squid(Child):
+    """A corporate proxy on a port of its own; `directory` must exist and holds its files and logs."""
+
+    def __init__(self, directory: Path, company: Company, *, address: str = "127.0.0.1", port: int = 0) -> None:
+        self.port = port or free_port(address)
+        self._company = company
+        self._access = directory / "access.log"
+        squid_conf = directory / "squid.conf"
+        self._lead = Lead(company.lead) if company.lead else None
+        parent = self._lead.port if self._lead else None
+        squid_conf.write_text(configuration(directory, f"{address}:{self.port}", company, parent))
+        command = ["squid", "-N", "-f", str(squid_conf)]
+        super().__init__(command, directory / "squid.log", lambda: accepts(self.port))
+        self._cache_log = directory / "cache.log"
+
+    def __enter__(self) -> Self:
+        if self._lead is not None:
+            self._lead.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        super().__exit__(kind, error, trace)
+        if self._lead is not None:
+            self._lead.__exit__(kind, error, trace)
+
+    def output(self) -> str:
+        """Return what it has printed and logged so far, without its requests."""
+        return super().output() + (self._cache_log.read_text() if self._cache_log.exists() else "")
+
+    def url(self, password: str | None = None) -> str:
+        """Return the proxy's URL for HTTPS_PROXY, with the login in it; `password` replaces the right one."""
+        if self._company.login is None:
+            return f"http://127.0.0.1:{self.port}"
+        user, right = self._company.login
+        return f"http://{user}:{password or right}@127.0.0.1:{self.port}"
+
+    def seen(self) -> list[str]:
+        """Return a line for each request: result and status, method, URL or CONNECT's target, user."""
+        lines = self._access.read_text().splitlines() if self._access.exists() else []
+        return [line for line in lines if "error:transaction-end-before-headers" not in line]  # looks whether it is ready
+
+
+def main() -> None:
+    """Run a bumping Squid in a container until it is stopped; its log lines go to standard output."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--listen", required=True, metavar="ADDRESS:PORT")
+    parser.add_argument("--ca", required=True, type=Path, help="where to write the certificate of its CA")
+    parser.add_argument("--trust", type=Path, action="append", default=[], help="a PEM file of roots beside the system's")
+    arguments = parser.parse_args()
+    login = (os.environ["SQUID_USER"], os.environ["SQUID_PASSWORD"])
+    directory = Path(tempfile.mkdtemp())
+    trust = directory / "trust.pem"
+    roots = [Path("/etc/ssl/certs/ca-certificates.crt"), *arguments.trust]
+    trust.write_bytes(b"".join(root.read_bytes() for root in roots))
+    authority = Authority.create("Corporate test root")
+    authority.write(arguments.ca)
+    company = Company(login=login, bump=authority, trust=trust)
+    squid_conf = directory / "squid.conf"
+    settings = configuration(directory, arguments.listen, company)
+    squid_conf.write_text(settings.replace(f"stdio:{directory}/access.log", "stdio:/dev/stdout"))
+    squid = shutil.which("squid") or "/usr/sbin/squid"
+    sys.stdout.flush()
+    os.execv(squid, [squid, "-N", "-d", "1", "-f", str(squid_conf)])
+
+
+if __name__ == "__main__":
+    main()
