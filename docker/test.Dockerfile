@@ -77,6 +77,8 @@ RUN git config --system --add safe.directory '*'
 ENV PYTHONPYCACHEPREFIX=/var/cache/drydock-test/pycache \
     RUFF_CACHE_DIR=/var/cache/drydock-test/ruff \
     MYPY_CACHE_DIR=/var/cache/drydock-test/mypy \
+    # runtimes and tools from npm that tests ask, about 200 MB once
+    DRYDOCK_TEST_ASSETS=/var/cache/drydock-test/assets \
     HOME=/var/cache/drydock-test/home \
     UV_LINK_MODE=copy
 ENTRYPOINT ["test-entrypoint"]

@@ -54,6 +54,7 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
  && ln -s /opt/toolchain/node_modules/.bin/wrangler /usr/local/bin/wrangler \
  && ln -s /opt/toolchain/bin/workerd /usr/local/bin/workerd \
  && ln -s /opt/pywrangler/bin/pywrangler /usr/local/bin/pywrangler \
+ && ln -s /opt/drydock/bin/drydock /usr/local/bin/drydock \
  && ln -s /usr/local/lib/drydock/worker-entrypoint /usr/local/bin/worker-entrypoint \
  && ln -s /usr/local/lib/drydock/worker-healthcheck /usr/local/bin/worker-healthcheck \
  && ln -s /usr/local/lib/drydock/workerd-cached /usr/local/bin/workerd-cached

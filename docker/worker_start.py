@@ -98,9 +98,9 @@ def start() -> None:
     bundle = Path(os.environ.get("DRYDOCK_RUN", "/run/drydock")) / "ca-bundle.pem"
     try:
         os.environ |= merge(os.environ.get("DRYDOCK_CA", ""), os.environ.get("DRYDOCK_CORPORATE_CA", ""), bundle)
-    except PermissionError as error:
+    except OSError as error:
         raise WorkerError(
-            f"{error.filename} cannot be written: {error.strerror}; mount a tmpfs with uid={os.geteuid()} at {bundle.parent}"
+            f"{error.filename or bundle} cannot be written: {error.strerror}; mount a tmpfs with uid={os.geteuid()} at {bundle.parent}"
         ) from error
     for name in UNSET_VARIABLES:
         os.environ.pop(name, None)
@@ -109,9 +109,9 @@ def start() -> None:
     if source.is_dir():
         try:
             link_sources(source, WORK)
-        except PermissionError as error:
+        except OSError as error:
             raise WorkerError(
-                f"{error.filename} cannot be written: {error.strerror}; "
+                f"{error.filename or WORK} cannot be written: {error.strerror}; "
                 f"mount a volume at {WORK} that user {os.geteuid()} may write"
             ) from error
         project = read_project(WORK)

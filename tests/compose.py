@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -23,6 +23,10 @@ class Project:
     def name(self) -> str:
         """Return the project's name, which its containers, networks and volumes begin with."""
         return PREFIX + self.label
+
+    def with_env(self, **env: str) -> "Project":
+        """Return the same project with further settings for its files."""
+        return replace(self, env={**self.env, **env})
 
     def compose(self, *arguments: str, check: bool = True, seconds: float = 600) -> subprocess.CompletedProcess[str]:
         """Run `docker compose` with these arguments; where `check` finds a failure, raise with what compose printed."""
@@ -60,6 +64,10 @@ class Project:
     def down(self, *, volumes: bool = True) -> None:
         """Stop and remove everything; the volumes too unless told otherwise."""
         self.compose("--profile", "*", "down", "--remove-orphans", "--timeout", "5", *(["--volumes"] if volumes else []))
+
+    def remove_volume(self, volume: str) -> None:
+        """Remove one of the project's volumes, which nothing may use."""
+        subprocess.run(["docker", "volume", "rm", f"{self.name}_{volume}"], capture_output=True, check=True)
 
     def exec(self, service: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in a running service's container."""

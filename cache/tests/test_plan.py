@@ -88,7 +88,8 @@ def test_a_javascript_worker_needs_its_npm_packages_and_no_runtime_is_asked(tmp_
     worker = _worker(tmp_path / "js", {"name": "js", "main": "index.js"}, package__lock_json=_npm_lock(left="1.0.0"))
     url = "https://npm.example.com/left/-/left-1.0.0.tgz"
     assert make_plan([worker], _NO_WORKERD, _environ(tmp_path), _MACHINE) == Plan(
-        (Asset(url, AssetKind.NPM, None, None, "package-lock.json: left 1.0.0", "js", "sha512-x"),), ()
+        (Asset(url, AssetKind.NPM, None, None, "package-lock.json: left 1.0.0", "js", "sha512-x"),),
+        ("js: package-lock.json names no addresses, so npm ci also reads index pages (1).",),
     )
 
 

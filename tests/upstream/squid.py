@@ -144,10 +144,10 @@ class Squid(Child):
 
 
 def main() -> None:
-    """Run a bumping Squid in a container until it is stopped; its log lines go to standard output."""
+    """Run Squid in a container until it is stopped, bumping TLS when it has a CA; its log lines go to standard output."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--listen", required=True, metavar="ADDRESS:PORT")
-    parser.add_argument("--ca", required=True, type=Path, help="where to write the certificate of its CA")
+    parser.add_argument("--ca", type=Path, help="re-sign TLS, and write the certificate of its CA here")
     parser.add_argument("--trust", type=Path, action="append", default=[], help="a PEM file of roots beside the system's")
     arguments = parser.parse_args()
     login = (os.environ["SQUID_USER"], os.environ["SQUID_PASSWORD"])
@@ -155,8 +155,9 @@ def main() -> None:
     trust = directory / "trust.pem"
     roots = [Path("/etc/ssl/certs/ca-certificates.crt"), *arguments.trust]
     trust.write_bytes(b"".join(root.read_bytes() for root in roots))
-    authority = Authority.create("Corporate test root")
-    authority.write(arguments.ca)
+    authority = Authority.create("Corporate test root") if arguments.ca else None
+    if authority is not None:
+        authority.write(arguments.ca)
     company = Company(login=login, bump=authority, trust=trust)
     squid_conf = directory / "squid.conf"
     settings = configuration(directory, arguments.listen, company)

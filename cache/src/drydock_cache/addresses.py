@@ -14,7 +14,8 @@ _NEVER = tuple(
         "::/128", "::1/128", "fe80::/10", "ff00::/8", "fd00:ec2::254/128",
     )
 )  # fmt: skip
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Their last 32 bits are an IPv4 address: IPv4-compatible (RFC 4291 §2.5.5.1) and NAT64 (RFC 6052, RFC 8215).
+_IPV4_AT_THE_END = tuple(ipaddress.ip_network(block) for block in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48"))
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -40,6 +41,6 @@ def _embedded(address: Address) -> Address:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    if address in _NAT64:
+    if int(address) > 1 and any(address in block for block in _IPV4_AT_THE_END):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address

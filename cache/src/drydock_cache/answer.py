@@ -4,12 +4,13 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import overload
 
 from drydock_cache.blobs import VerifiedBlob
-from drydock_cache.fetch import Download, Head, content_length
-from drydock_cache.growing import GrowingContent
+from drydock_cache.download import Download, Head
+from drydock_cache.errors import mask_credentials
 from drydock_cache.index import Headers, StoredResponse
-from drydock_cache.ranges import ByteRange, RangeNotSatisfiableError, parse_range
+from drydock_cache.ranges import RangeNotSatisfiableError, parse_range
 
 _READ_SIZE = 256 << 10
 # RFC 9110 §7.6.1: these describe one connection, not the response; framing is made anew on the way to the client.
@@ -17,7 +18,7 @@ _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade"}
 )  # fmt: skip
-_NEVER_SHARED = frozenset({"set-cookie", "set-cookie2", "cache-status", "age", "alt-svc", "clear-site-data"})
+_NEVER_SHARED = frozenset({"set-cookie", "set-cookie2", "cache-status", "alt-svc", "clear-site-data"})
 
 
 @dataclass(frozen=True)
@@ -74,46 +75,41 @@ def passed_on(headers: Headers) -> Headers:
 
 
 def from_blob(request: Request, stored: StoredResponse, blob: VerifiedBlob, details: tuple[str, ...], age: float) -> Answer:
-    """Answer from verified content: whole, a range, or the head alone; closes the blob when the content was read."""
-    headers = (*_without(stored.headers, {"content-length", "age"}), ("age", str(max(int(age), 0))))
+    """Answer from verified content: whole, a range, or the head alone; the answer's cleanup closes the blob."""
     size = blob.blob.size
+    headers = (*_without(stored.headers, {"content-length", "age"}), ("age", str(max(int(age), 0))))
     try:
-        part = _range(request, stored.header("etag"), stored.header("last-modified"), size) if stored.status == 200 else None
+        status, headers, start, end = _selected(request, stored.status, headers, size)
     except RangeNotSatisfiableError:
         blob.close()
         return _unsatisfiable(size, details, "hit")
-    start, end = (part.start, part.end) if part else (0, size)
-    status = 206 if part else stored.status
-    if part:
-        headers = (*headers, ("content-range", part.content_range))
     if request.method == "HEAD":
         blob.close()
         return Answer(status, headers, b"", end - start, "hit", details)
-    return Answer(status, headers, _read_blob(blob, start, end), end - start, "hit", details)
+    answer = Answer(status, headers, _read_blob(blob, start, end), end - start, "hit", details)
+    answer.cleanup.callback(blob.close)
+    return answer
 
 
 async def from_download(request: Request, download: Download, head: Head, details: tuple[str, ...], outcome: str) -> Answer:
-    """Answer from content that still arrives: followers read what is there and wait for the rest."""
-    assert download.content is not None
+    """Answer from content that still arrives: a follower reads what is there and waits for the rest, until the cleanup."""
+    content = download.content
+    assert content is not None
     headers = _without(shareable(head.headers), {"content-length"})
-    size = content_length(head)
-    if head.status != 200 or request.header("range") is None:
-        if request.method == "HEAD":
-            return Answer(head.status, headers, b"", size, outcome, details)
-        return Answer(head.status, headers, download.content.read(), size, outcome, details)
-    if size is None:  # a range of content of unknown length: wait until it is all there
-        size = await _whole_size(download.content)
+    size = head.length
+    if size is None and head.status == 200 and request.header("range") is not None:
+        size = await content.wait_finished()  # a range of content of unknown length
     try:
-        part = _range(request, head.header("etag"), head.header("last-modified"), size)
+        status, headers, start, end = _selected(request, head.status, headers, size)
     except RangeNotSatisfiableError:
-        return _unsatisfiable(size, details, outcome)
-    start, end = (part.start, part.end) if part else (0, size)
-    if part:
-        headers = (*headers, ("content-range", part.content_range))
-    status = 206 if part else 200
+        return _unsatisfiable(size or 0, details, outcome)
+    length = None if end is None else end - start
     if request.method == "HEAD":
-        return Answer(status, headers, b"", end - start, outcome, details)
-    return Answer(status, headers, download.content.read(start, end), end - start, outcome, details)
+        return Answer(status, headers, b"", length, outcome, details)
+    follower = content.follow(start, end if status == 206 else None)
+    answer = Answer(status, headers, follower, length, outcome, details)
+    answer.cleanup.callback(follower.close)
+    return answer
 
 
 def not_modified(stored: StoredResponse, details: tuple[str, ...]) -> Answer:
@@ -127,18 +123,35 @@ def from_error(status: int, url: str, reason: str, mend: str, details: tuple[str
     body = json.dumps({"url": url, "error": failure, "reason": reason, "mend": mend}, indent=2, ensure_ascii=False) + "\n"
     content = body.encode()
     headers = (("content-type", "application/json; charset=utf-8"), ("cache-control", "no-store"))
-    return Answer(status, headers, content, len(content), "error", details, f"{reason} {mend}".strip())
+    return Answer(status, headers, content, len(content), "error", details, mask_credentials(f"{reason} {mend}".strip()))
 
 
 def _unsatisfiable(size: int, details: tuple[str, ...], outcome: str) -> Answer:
     return Answer(416, (("content-range", f"bytes */{size}"),), b"", 0, outcome, details)
 
 
-def _range(request: Request, etag: str | None, last_modified: str | None, size: int) -> ByteRange | None:
+@overload
+def _selected(request: Request, status: int, headers: Headers, size: int) -> tuple[int, Headers, int, int]: ...
+@overload
+def _selected(request: Request, status: int, headers: Headers, size: int | None) -> tuple[int, Headers, int, int | None]: ...
+def _selected(request: Request, status: int, headers: Headers, size: int | None) -> tuple[int, Headers, int, int | None]:
+    """Return status, headers, start and end of what the request selects; raise RangeNotSatisfiableError."""
+    if status != 200 or size is None:
+        return status, headers, 0, size
+    # uv reads the ends of wheels only where HEAD says that ranges work, and from here they always do
+    headers = (*_without(headers, {"accept-ranges"}), ("accept-ranges", "bytes"))
+    if not _is_range_meant(request, headers) or (part := parse_range(request.header("range"), size)) is None:
+        return 200, headers, 0, size
+    return 206, (*headers, ("content-range", part.content_range)), part.start, part.end
+
+
+def _is_range_meant(request: Request, headers: Headers) -> bool:
+    """Say whether If-Range, where there is one, names this very content (RFC 9110 §13.1.5)."""
     condition = request.header("if-range")
-    if condition is not None and (condition.startswith("W/") or condition not in (etag, last_modified)):
-        return None
-    return parse_range(request.header("range"), size) if request.method in ("GET", "HEAD") else None
+    if condition is None:
+        return True
+    validators = [value for name, value in headers if name in ("etag", "last-modified")]
+    return condition in validators and not condition.startswith("W/")
 
 
 async def _read_blob(blob: VerifiedBlob, start: int, end: int) -> AsyncIterator[bytes]:
@@ -148,12 +161,6 @@ async def _read_blob(blob: VerifiedBlob, start: int, end: int) -> AsyncIterator[
             data = blob.read_at(start, min(end - start, _READ_SIZE))
             start += len(data)
             yield data
-
-
-async def _whole_size(content: GrowingContent) -> int:
-    async for _ in content.read():
-        pass
-    return content.written
 
 
 def _without(headers: Headers, names: set[str]) -> Headers:

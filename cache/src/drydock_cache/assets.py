@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from drydock_cache.answer import shareable
 from drydock_cache.blobs import Blob
+from drydock_cache.download import FetchRequest, Head, Verdict
 from drydock_cache.errors import UpstreamError, UpstreamFailure
-from drydock_cache.fetch import FetchRequest, Head, Verdict, content_length
 from drydock_cache.index import Expected, StoredResponse
 from drydock_cache.keys import CacheKey
 
@@ -45,7 +45,7 @@ def judge_asset(head: Head) -> Verdict:
             f"Instead of {shown} an HTML page came, as captive portals and filters send; it was not stored.",
             "Log in to the network, or ask for the host to be allowed, then try again.",
         )
-    if content_length(head) == 0:
+    if head.length == 0:
         raise UpstreamError(
             UpstreamFailure.NOT_THE_ASSET, f"The upstream of {shown} sent an empty file; it was not stored.", "Try again."
         )

@@ -1,5 +1,6 @@
 """The blob store: bytes named by their sha256, staged beside their place, synced, and checked before they are believed."""
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -14,7 +15,10 @@ from typing import Self
 
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
+from drydock_cache.folder_lock import FolderLock
 
+# With these it is the process or the machine that cannot read, not the blob that is bad.
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _READ_SIZE = 1 << 20
 
 
@@ -72,6 +76,8 @@ class Stage:
     def __init__(self, store: "BlobStore", path: Path, descriptor: int) -> None:
         self._store = store
         self._descriptor = descriptor
+        # A cancelled task leaves its write behind in a thread; nobody may close the descriptor, or reuse its number, meanwhile.
+        self._lock = threading.Lock()
         self.hash = hashlib.sha256()
         self.path = path
         self.size = 0
@@ -81,11 +87,12 @@ class Stage:
 
         `size` counts whole writes, the hash also the one that failed.
         """
-        self.hash.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        self.size += len(data)
+        with self._lock:
+            self.hash.update(data)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            self.size += len(data)
 
     def reader(self) -> int:
         """Return a new read-only descriptor of the staged bytes, which stays good after commit and discard."""
@@ -97,23 +104,26 @@ class Stage:
         return Digest(self.hash.hexdigest())
 
     def commit(self) -> Blob:
-        """Make the staged bytes a blob: sync them, rename them to their name, sync the folder."""
-        blob = Blob(self.digest, self.size)
-        target = self._store.path(blob.digest)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.fchmod(self._descriptor, 0o444)
-        os.fsync(self._descriptor)
-        self.path.rename(target)
-        _sync_folder(target.parent)
-        self._store.trust(os.fstat(self._descriptor))
-        self._release()
+        """Make the staged bytes a blob: sync them, rename them to their name, sync the folder. Raise OSError."""
+        with self._lock:
+            blob = Blob(self.digest, self.size)
+            target = self._store.path(blob.digest)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.fchmod(self._descriptor, 0o444)
+            os.fsync(self._descriptor)
+            self.path.rename(target)
+            _sync_folder(target.parent)
+            self._store.trust(os.fstat(self._descriptor))
+            self._release()
         return blob
 
     def discard(self) -> None:
         """Remove the staged bytes; safe to call after commit."""
-        if self._descriptor >= 0:
-            self.path.unlink(missing_ok=True)
-            self._release()
+        with self._lock:
+            if self._descriptor >= 0:
+                with contextlib.suppress(OSError):  # a disk that went read-only; the next start-up sweep finds the file
+                    self.path.unlink()
+                self._release()
 
     def _release(self) -> None:
         os.close(self._descriptor)
@@ -142,23 +152,22 @@ class BlobStore:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise unwritable(folder, error) from error
+            if not os.access(folder, os.W_OK):
+                raise unwritable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
     def path(self, digest: Digest) -> Path:
         """Return where the blob of `digest` lies, whether or not it is there."""
         return self._blobs / digest.hex[:2] / digest.hex
 
-    def has(self, blob: Blob) -> bool:
-        """Say whether a file of the right name and size is there; its bytes are checked when it is opened."""
-        try:
-            return self.path(blob.digest).stat().st_size == blob.size
-        except OSError:
-            return False
+    def has(self, digest: Digest) -> bool:
+        """Say whether a file of that name is there; its bytes are checked when it is opened."""
+        return os.access(self.path(digest), os.F_OK)
 
     def stage(self) -> Stage:
         """Begin a new blob; raise StoreError when the store cannot be written."""
         path = self._staging / f"{uuid.uuid4().hex}.part"
         try:
-            with _FolderLock(self._staging, fcntl.LOCK_SH):
+            with FolderLock(self._staging, exclusive=False):  # a sweep cannot come between the file and its lock
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
@@ -173,25 +182,29 @@ class BlobStore:
         path = self.path(digest)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise StoreError(f"The blob {path} cannot be opened: {error.strerror}.") from error
+        except FileNotFoundError:
             raise BlobMissingError(f"The blob {digest} is not in the store {self.root}.") from None
+        except OSError as error:
+            if error.errno in _OUT_OF_RESOURCES:
+                raise StoreError(f"The blob {path} cannot be opened: {error.strerror}.") from error
+            raise self._damaged(path, None, f"expected {digest}, found that it cannot be opened ({error.strerror})") from error
         try:
             status = os.fstat(descriptor)
             if _identity(status) not in self._trusted:
-                found = _hash_file(descriptor)
-                if found != digest:
-                    self._move_to_quarantine(path)
-                    raise BlobDamagedError(
-                        f"The blob {path} is damaged: expected {digest}, found {found} ({status.st_size} bytes); "
-                        f"it was moved to {self._quarantine}."
-                    )
+                self._verify(path, descriptor, status, digest)
                 self.trust(status)
         except BaseException:
             os.close(descriptor)
             raise
         return VerifiedBlob(descriptor, Blob(digest, status.st_size))
+
+    def _verify(self, path: Path, descriptor: int, status: os.stat_result, digest: Digest) -> None:
+        try:
+            found = _hash_file(descriptor)
+        except OSError as error:
+            raise self._damaged(path, status, f"expected {digest}, found unreadable bytes ({error.strerror})") from error
+        if found != digest:
+            raise self._damaged(path, status, f"expected {digest}, found {found} ({status.st_size} bytes)")
 
     def trust(self, status: os.stat_result) -> None:
         """Remember that the file with this identity held the bytes of its name."""
@@ -202,33 +215,23 @@ class BlobStore:
         """Remove what crashed processes left staged and return how many files that were; live stages are left alone."""
         swept = 0
         try:
-            with _FolderLock(self._staging, fcntl.LOCK_EX):
+            with FolderLock(self._staging, exclusive=True):
                 for path in self._staging.glob("*.part"):
                     swept += _remove_unless_locked(path)
         except OSError as error:
             raise unwritable(self._staging, error) from error
         return swept
 
-    def _move_to_quarantine(self, path: Path) -> None:
-        try:
-            path.rename(self._quarantine / f"{path.name}.{uuid.uuid4().hex[:8]}")
-        except OSError:  # a read-only store: nothing can be moved, and nothing wrong is served either
-            return
-
-
-class _FolderLock:
-    """A lock on a folder between processes: shared to add a file, exclusive to remove files that nobody holds."""
-
-    def __init__(self, folder: Path, mode: int) -> None:
-        self._folder = folder
-        self._mode = mode
-
-    def __enter__(self) -> None:
-        self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self._descriptor, self._mode)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        os.close(self._descriptor)
+    def _damaged(self, path: Path, status: os.stat_result | None, finding: str) -> BlobDamagedError:
+        """Move what does not verify out of the way and return the error that says so."""
+        fate = "it stays there, because the store cannot be written"
+        with contextlib.suppress(OSError):  # nothing wrong is served either way
+            if status is not None and _identity(path.stat()) != _identity(status):
+                fate = "another process has replaced it meanwhile"
+            else:
+                path.rename(self._quarantine / f"{path.name}.{uuid.uuid4().hex[:8]}")
+                fate = f"it was moved to {self._quarantine}"
+        return BlobDamagedError(f"The blob {path} is damaged: {finding}; {fate}.")
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:

@@ -1,6 +1,8 @@
 """Configuration: drydock.toml, the environment and the command line, read once and passed on as frozen values."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,6 +48,9 @@ def private_hosts(policy: Policy) -> frozenset[str]:
 
 def load_policy(path: Path, environment: Mapping[str, str]) -> tuple[Policy, list[str]]:
     """Read the policy file with the registries of this machine's clients; also return what should be said about it."""
+    policy = Policy.load(path, tables=(UPSTREAM_TABLE,))
+    if "registries" not in policy.key_lines:  # nobody is asked for what no line needs
+        return policy, list(policy.notes)
     registries, missing = client_registries(environment)
     policy = Policy.load(path, registries, tables=(UPSTREAM_TABLE,))
     return policy, [*policy.notes, *(missing if policy.notes else ())]
@@ -66,16 +71,20 @@ def upstream_settings(
 
 def client_registries(environment: Mapping[str, str]) -> tuple[list[RegistryHosts], list[str]]:
     """Return the hosts of the package registries that this machine's clients use, and a sentence for each kind not found."""
-    found, missing = [], []
-    for kind in RegistryKind:
-        try:
-            registries = read_registries([kind], environment)
-        except ConfigError as error:
-            missing.append(str(error))
-            continue
-        hosts = {host: None for registry in registries for host in _with_ports(registry)}
-        found.append(RegistryHosts(kind.value, tuple(hosts)))
-    return found, missing
+    # at the same time, because pip and npm are asked, which takes each of them a moment
+    with ThreadPoolExecutor(len(RegistryKind)) as pool:
+        answers = list(pool.map(partial(_hosts_of, environment=environment), RegistryKind))
+    return [one for one in answers if isinstance(one, RegistryHosts)], [one for one in answers if isinstance(one, str)]
+
+
+def _hosts_of(kind: RegistryKind, environment: Mapping[str, str]) -> RegistryHosts | str:
+    """Return the hosts of one kind's registries, or the sentence that says why they are not known."""
+    try:
+        registries = read_registries([kind], environment)
+    except ConfigError as error:
+        return str(error)
+    hosts = {host: None for registry in registries for host in _with_ports(registry)}
+    return RegistryHosts(kind.value, tuple(hosts))
 
 
 def _with_ports(registry: Registry) -> Iterator[str]:

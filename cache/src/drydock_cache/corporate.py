@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from drydock_cache.errors import ConfigError
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
+_ENCODE = "or its user or password has one of / ? # that must be written as %2F %3F %23"
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class CorporateProxy:
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
             port = parts.port
-        except ValueError as error:
-            raise ConfigError(f"{variable} is not a proxy address: {error}.", remedy) from None
+        except ValueError:  # whose text quotes what may be half of a password
+            raise ConfigError(f"{variable} is not a proxy address: its port is no number, {_ENCODE}.", remedy) from None
+        if "@" in parts.path + parts.query + parts.fragment:
+            raise ConfigError(f"{variable} is not a proxy address, {_ENCODE}.", remedy)
         if parts.scheme not in _DEFAULT_PORT or not parts.hostname:
             raise ConfigError(f"{variable} is not a proxy address: expected http:// or https:// and a host.", remedy)
         authorization = None

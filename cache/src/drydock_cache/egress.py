@@ -4,8 +4,6 @@ It is the offline wall (refused before DNS), the address guard (judged on the re
 nothing), the place of `--resolve`, and the counter of upstream connections.
 """
 
-import asyncio
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +14,10 @@ import httpcore
 from drydock_cache import addresses
 from drydock_cache.corporate import CorporateProxy, ProxyRoutes
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.name_lookup import look_up
+
+_MAX_ADDRESSES = 4
+_NEXT_ADDRESS_SECONDS = 2.0
 
 
 class Mode(StrEnum):
@@ -38,6 +40,10 @@ class UpstreamSettings:
     ca_files: tuple[Path, ...] = ()
     resolve: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     private_hosts: frozenset[str] = frozenset()
+
+    def refusal(self, host: str, address: str) -> str | None:
+        """Say why no connection for `host` may go to this numeric address, or return None when one may."""
+        return addresses.forbidden(address, private_allowed=host in self.private_hosts)
 
 
 @dataclass
@@ -70,13 +76,14 @@ class Egress(httpcore.AsyncNetworkBackend):
                 f"drydock is offline: no connection to {host}:{port} was tried.",
                 "Go online to fetch it.",
             )
-        host, port = host.lower(), port
-        candidates = await self._candidates(host, port)
-        self._count.tried += 1
+        candidates = await self._candidates(host.lower(), port)
         error: Exception | None = None
-        for address, number in candidates:
+        for place, (address, number) in enumerate(candidates, 1):
+            self._count.tried += 1
+            # an address that leads nowhere (often IPv6) must not use up the time of the next one
+            seconds = timeout if timeout is None or place == len(candidates) else min(timeout, _NEXT_ADDRESS_SECONDS)
             try:
-                return await self._sockets.connect_tcp(address, number, timeout, local_address, socket_options)
+                return await self._sockets.connect_tcp(address, number, seconds, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
                 error = failure
         assert error is not None
@@ -86,25 +93,19 @@ class Egress(httpcore.AsyncNetworkBackend):
         """Return the numeric addresses to try, in order; raise UpstreamError when there is none that may be used."""
         mapped = self._settings.resolve.get(host)
         name, number = mapped or (host, port)
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(name, number, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise UpstreamError(
-                UpstreamFailure.NAME_NOT_FOUND,
-                f"The name {name} of the upstream was not found: {error.strerror or error}.",
-                "Check DNS, or set HTTPS_PROXY when a corporate proxy resolves names.",
-            ) from error
-        numeric = list(dict.fromkeys((str(entry[4][0]), number) for entry in found))
+        found = await look_up(name)
         if mapped or self._proxy is not None:
-            return numeric
-        private = host in self._settings.private_hosts
-        refused = {address: addresses.forbidden(address, private_allowed=private) for address, _ in numeric}
-        allowed = [(address, number) for address, number in numeric if refused[address] is None]
+            return [(address, number) for address in found[:_MAX_ADDRESSES]]
+        allowed = [address for address in found if self._settings.refusal(host, address) is None]
         if not allowed:
-            address, reason = next(iter(refused.items()))
-            raise UpstreamError(
-                UpstreamFailure.FORBIDDEN_ADDRESS,
-                f"{host} resolves to {address}, {reason}; drydock does not connect there.",
-                f'If it is a mirror of yours, add "{host}" to private_hosts under [upstream] in drydock.toml.',
-            )
-        return allowed
+            raise forbidden_address(host, found[0], self._settings.refusal(host, found[0]) or "")
+        return [(address, number) for address in allowed[:_MAX_ADDRESSES]]
+
+
+def forbidden_address(host: str, address: str, reason: str) -> UpstreamError:
+    """Return the error for a host that leads to an address that must not be reached."""
+    return UpstreamError(
+        UpstreamFailure.FORBIDDEN_ADDRESS,
+        f"{host} resolves to {address}, {reason}; drydock does not connect there.",
+        f'If it is a mirror of yours, add "{host}" to private_hosts under [upstream] in drydock.toml.',
+    )

@@ -4,11 +4,12 @@ import re
 from enum import StrEnum
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+_QUERY = re.compile(r"(https?://[^\s?\"'<>]+\?)[^\s\"'<>]+")
 
 
 def mask_credentials(text: str) -> str:
-    """Return `text` with the userinfo part of every URL in it replaced by `***`."""
-    return _USERINFO.sub("***@", text)
+    """Return `text` with the userinfo part of every URL in it replaced by `***`, and its query, often a signature, by `…`."""
+    return _QUERY.sub(r"\1…", _USERINFO.sub("***@", text))
 
 
 class DrydockError(Exception):
@@ -53,6 +54,7 @@ class UpstreamFailure(StrEnum):
     DIGEST_MISMATCH = "digest-mismatch"
     NOT_THE_ASSET = "not-the-asset"
     REDIRECTS = "redirects"
+    DAMAGED = "damaged"
 
 
 _GATEWAY_TIMEOUT = frozenset({UpstreamFailure.OFFLINE, UpstreamFailure.TIMEOUT, UpstreamFailure.UNREACHABLE})
@@ -69,3 +71,10 @@ class UpstreamError(DrydockError):
     def status(self) -> int:
         """The HTTP status that a client is given: 504 when upstream was not reached, 502 when it gave nothing usable."""
         return 504 if self.failure in _GATEWAY_TIMEOUT else 502
+
+
+def damaged(damage: StoreError, error: UpstreamError) -> UpstreamError:
+    """Return the error for a stored response that did not verify and could not be fetched again."""
+    return UpstreamError(
+        UpstreamFailure.DAMAGED, f"{damage.message} It could not be fetched again: {error.message}", error.remedy
+    )

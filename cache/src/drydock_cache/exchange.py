@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shlex
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,8 +13,8 @@ from drydock_cache.answer import Answer, Request
 from drydock_cache.assets import asset_request
 from drydock_cache.blobs import BlobDamagedError, BlobMissingError, VerifiedBlob
 from drydock_cache.egress import Mode
-from drydock_cache.errors import ConfigError, DrydockError, UpstreamError, UpstreamFailure
-from drydock_cache.fetch import Download, Fetcher, FetchRequest
+from drydock_cache.errors import ConfigError, DrydockError, UpstreamError, UpstreamFailure, damaged, mask_credentials
+from drydock_cache.fetch import Fetcher
 from drydock_cache.index import StoredResponse
 from drydock_cache.keys import normalise_url
 from drydock_cache.pages import Pages
@@ -54,51 +55,54 @@ class Exchange:
                 403, request.url, f"Refused: {decision.reason}.", decision.mend, ("fwd=bypass", "detail=policy"), "refused"
             )
         try:
-            if request.method not in ("GET", "HEAD") or _is_personal(request):
+            if request.method not in ("GET", "HEAD"):
                 return await self._pass_on(request)
             if decision.action is Action.PIN:
                 return await self._asset(request)
+            # without upstream, a page that was stored for everybody is better than none
+            if _is_personal(request) and not self._offline:
+                return await self._pass_on(request)
             return await self._pages.answer(request)
         except UpstreamError as error:
-            mend = self._mend_offline(request) if error.failure is UpstreamFailure.OFFLINE else error.remedy
+            mend = _mend_offline(request, decision.action) if error.failure is UpstreamFailure.OFFLINE else error.remedy
             details = ("fwd=uri-miss", f"detail={error.failure}")
             return answers.from_error(error.status, request.url, error.message, mend, details, error.failure)
         except DrydockError as error:
             return answers.from_error(500, request.url, error.message, error.remedy, ("fwd=uri-miss",), "store")
 
     async def _asset(self, request: Request) -> Answer:
-        for _ in range(2):  # a damaged blob is quarantined and fetched again at once
-            found = await self._open_stored(request.url)
-            if found is None:
-                break
+        damage: BlobDamagedError | None = None
+        try:
+            found = await asyncio.to_thread(self._open_stored, request.url)
+        except BlobMissingError:  # removed this very moment
+            found = None
+        except BlobDamagedError as error:  # quarantined by now, and fetched again at once
+            _log.error("%s", error, extra={"url": mask_credentials(request.url)})
+            found, damage = None, error
+        if found is not None:
             stored, blob = found
-            if blob is not None:
-                now = time.time()
-                self._store.index.used(stored.key, now)
-                return answers.from_blob(request, stored, blob, ("hit",), now - stored.response_time)
+            now = time.time()
+            self._store.index.used(stored.key, now)
+            return answers.from_blob(request, stored, blob, ("hit",), now - stored.response_time)
+        try:
+            return await self._fetch_asset(request)
+        except UpstreamError as error:
+            raise damaged(damage, error) if damage else error from error
+
+    def _open_stored(self, url: str) -> tuple[StoredResponse, VerifiedBlob] | None:
+        stored = self._store.find(url)
+        return None if stored is None else (stored, self._store.read(stored))
+
+    async def _fetch_asset(self, request: Request) -> Answer:
         if self._offline:
             raise UpstreamError(UpstreamFailure.OFFLINE, f"{request.url} is not in the store, and drydock is offline.")
+        if _is_personal(request):
+            return await self._pass_on(request)
         expected = await asyncio.to_thread(self._store.index.expected, request.url)
-        return await self._fetch(request, asset_request(request.url, expected))
-
-    async def _open_stored(self, url: str) -> tuple[StoredResponse, VerifiedBlob | None] | None:
-        def find_and_open() -> tuple[StoredResponse, VerifiedBlob | None] | None:
-            stored = self._store.find(url)
-            if stored is None:
-                return None
-            try:
-                return stored, self._store.read(stored)
-            except (BlobDamagedError, BlobMissingError) as error:
-                _log.error("%s", error, extra={"url": url})
-                return stored, None
-
-        return await asyncio.to_thread(find_and_open)
-
-    async def _fetch(self, request: Request, fetch: FetchRequest) -> Answer:
-        download, collapsed = self._fetcher.join(fetch)
+        download, collapsed = self._fetcher.join(asset_request(request.url, expected))
         head = await download.wait_head()
         details = ["fwd=uri-miss", f"fwd-status={head.status}"]
-        details += ["stored"] if head.status == 200 and _storing(download) else []
+        details += ["stored"] if download.storing else []
         details += ["collapsed"] if collapsed else []
         return await answers.from_download(request, download, head, tuple(details), "collapsed" if collapsed else "miss")
 
@@ -108,34 +112,34 @@ class Exchange:
             raise UpstreamError(
                 UpstreamFailure.OFFLINE, f"{request.method} {request.url} needs upstream, and drydock is offline."
             )
-        dropped = {"host", "connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "upgrade"}
-        headers = [(name, value) for name, value in request.headers if name not in dropped | {"transfer-encoding"}]
-        cleanup = AsyncExitStack()
-        response = await cleanup.enter_async_context(
-            self._upstream.request(request.method, request.url, headers, request.content)
-        )
-        if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and response.status_code < 400:
-            await asyncio.to_thread(self._store.index.remove_url, request.url)  # RFC 9111 §4.4
-        received = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)
-        length = response.headers.get("content-length")
-        return Answer(
-            response.status_code,
-            tuple(pair for pair in answers.passed_on(received) if pair[0] != "content-length"),
-            response.aiter_raw(),
-            int(length) if length and length.isdigit() else None,
-            "pass",
-            ("fwd=request" if request.method in ("GET", "HEAD") else "fwd=method", f"fwd-status={response.status_code}"),
-            cleanup=cleanup,
-        )
+        headers = [(name, value) for name, value in answers.passed_on(request.headers) if name != "host"]
+        async with AsyncExitStack() as stack:
+            response = await stack.enter_async_context(
+                self._upstream.request(request.method, request.url, headers, request.content)
+            )
+            if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and response.status_code < 400:
+                await asyncio.to_thread(self._store.forget_url, request.url)  # RFC 9111 §4.4
+            received = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)
+            length = response.headers.get("content-length")
+            return Answer(
+                response.status_code,
+                tuple(pair for pair in answers.passed_on(received) if pair[0] != "content-length"),
+                self._upstream.content(response),
+                int(length) if length and length.isdecimal() else None,
+                "pass",
+                ("fwd=request" if request.method in ("GET", "HEAD") else "fwd=method", f"fwd-status={response.status_code}"),
+                cleanup=stack.pop_all(),
+            )
 
-    def _mend_offline(self, request: Request) -> str:
-        return f"Where there is a network, fetch it with: drydock warm {request.url}"
+
+def _mend_offline(request: Request, action: Action) -> str:
+    if request.method not in ("GET", "HEAD"):
+        return "It works where there is a network."
+    if action is Action.PIN:
+        return f"Where there is a network, fetch it with: drydock warm --url {shlex.quote(request.url)}"
+    return "Where there is a network, run what asked for it once, with drydock online; what it reads is kept."
 
 
 def _is_personal(request: Request) -> bool:
     """Say whether the answer may depend on who asks; such answers are never stored and never served to another."""
     return request.header("authorization") is not None or request.header("cookie") is not None
-
-
-def _storing(download: Download) -> bool:
-    return download.content is not None and download.content.storable

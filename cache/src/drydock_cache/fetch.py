@@ -4,85 +4,29 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import AsyncIterator
 
 import httpx
 
-from drydock_cache.blobs import Blob, Stage
-from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure
+from drydock_cache.blobs import Stage
+from drydock_cache.download import Download, FetchRequest, Head, Verdict, too_large
+from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure, mask_credentials
 from drydock_cache.growing import GrowingContent
-from drydock_cache.index import Expected, Headers, StoredResponse
 from drydock_cache.keys import CacheKey
 from drydock_cache.resume import Partial, resumption
 from drydock_cache.store import Store
-from drydock_cache.upstream import RequestHeaders, Upstream
+from drydock_cache.upstream import Upstream
 
 _log = logging.getLogger(__name__)
 
 _STALL_SECONDS = 10.0
-_ATTEMPTS = 3
+# Tries in a row that bring no byte, after the first; and in all, so that an upstream that cuts for ever comes to an end.
+_FRUITLESS_RETRIES = 2
+_RETRIES = 20
+_PAUSE_SECONDS = 0.2
 _RETRIED_STATUSES = frozenset({502, 503, 504})
-_RESUMED = frozenset({UpstreamFailure.TRUNCATED, UpstreamFailure.TIMEOUT})
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-DEFAULT_MAX_SIZE = 4 << 30
-
-
-@dataclass(frozen=True)
-class Head:
-    """What came before the content: the final URL after redirects, status, headers with lower-case names, times in seconds."""
-
-    url: str
-    status: int
-    headers: Headers
-    request_time: float
-    response_time: float
-
-    def header(self, name: str) -> str | None:
-        """Return the first value of a header, or None."""
-        return next((value for header, value in self.headers if header == name), None)
-
-
-class Verdict(Enum):
-    """What becomes of a response: stored, or only passed on to the clients that wait for it."""
-
-    STORE = "store"
-    PASS = "pass"  # noqa: S105 - no password
-
-
-@dataclass(frozen=True)
-class FetchRequest:
-    """What to fetch and how to judge it.
-
-    `judge` sees the head and says what becomes of the response, or raises UpstreamError for one that nobody may get;
-    `make` builds the stored response for the finished blob. `headers` are sent upstream as they are.
-    """
-
-    key: CacheKey
-    headers: RequestHeaders
-    judge: Callable[[Head], Verdict]
-    make: Callable[[Head, Blob], StoredResponse]
-    follow_redirects: bool = True
-    expected: Expected | None = None
-    max_size: int = DEFAULT_MAX_SIZE
-
-
-@dataclass
-class Download:
-    """A fetch under way: await `head`, then read `content`; `stored` is set when the response was stored."""
-
-    request: FetchRequest
-    head: asyncio.Future[Head]
-    content: GrowingContent | None = None
-    stored: StoredResponse | None = None
-    retries: int = 0
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    async def wait_head(self) -> Head:
-        """Return the head; raise UpstreamError. Safe for many waiters, any of which may be cancelled."""
-        return await asyncio.shield(self.head)
 
 
 class Fetcher:
@@ -92,6 +36,7 @@ class Fetcher:
         self._store = store
         self._upstream = upstream
         self._in_flight: dict[CacheKey, Download] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def join(self, request: FetchRequest) -> tuple[Download, bool]:
         """Return the download of the request's key and whether it was under way already; starts it when not."""
@@ -101,108 +46,90 @@ class Fetcher:
         download = Download(request, asyncio.get_running_loop().create_future())
         self._in_flight[request.key] = download
         download.task = asyncio.create_task(self._run(download), name=f"fetch {request.key.url}")
+        self._tasks.add(download.task)
+        download.task.add_done_callback(self._tasks.discard)
         return download, False
 
     async def aclose(self) -> None:
         """Cancel what is under way; staged bytes are removed."""
-        tasks = [download.task for download in self._in_flight.values() if download.task]
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, download: Download) -> None:
-        stage: list[Stage] = []
+        stages: list[Stage] = []
         try:
-            await self._fetch(download, stage)
+            await self._fetch(download, stages)
         except DrydockError as error:
-            _log.warning("fetch failed: %s", error, extra={"url": download.request.key.url})
-            await self._fail(download, error)
+            _log.warning("fetch failed: %s", error, extra=_about(download))
+            _fail(download, error)
         except asyncio.CancelledError:
-            await self._fail(download, UpstreamError(UpstreamFailure.TRUNCATED, "drydock is stopping.", "Try again."))
+            _fail(download, UpstreamError(UpstreamFailure.TRUNCATED, "drydock is stopping.", "Try again."))
             raise
         except Exception as error:  # noqa: BLE001 - the edge of a task: waiting clients must be told, the trace be seen
-            _log.exception("fetch crashed", extra={"url": download.request.key.url})
-            await self._fail(download, UpstreamError(UpstreamFailure.PROTOCOL, f"Fetching failed inside drydock: {error!r}."))
+            _log.exception("fetch crashed", extra=_about(download))
+            _fail(download, UpstreamError(UpstreamFailure.PROTOCOL, f"Fetching failed inside drydock: {error!r}."))
         finally:
-            for staged in stage:
-                staged.discard()
+            for stage in stages:
+                stage.discard()
             if self._in_flight.get(download.request.key) is download:
                 del self._in_flight[download.request.key]
 
-    async def _fail(self, download: Download, error: DrydockError) -> None:
-        if not download.head.done():
-            download.head.set_exception(error)
-            download.head.exception()  # mark as retrieved: all clients may have left
-        if download.content is not None:
-            await download.content.fail(error)
-
     async def _fetch(self, download: Download, stages: list[Stage]) -> None:
-        request = download.request
-        verdict = Verdict.PASS
+        fruitless = 0
         while True:
-            content = download.content
-            partial = Partial(download.head.result().headers, content.written) if content and content.written else None
-            before = content.written if content else 0
+            before = download.received
             try:
-                async with self._open(request, partial) as (head, response):
-                    if partial is not None:
-                        skip = partial.check(request.key.url, head.status, head.headers)
-                        assert content is not None
-                        await self._receive(request, response, content, skip)
+                async with self._open(download.request, download.partial) as (head, response):
+                    if head.status not in _RETRIED_STATUSES or fruitless == _FRUITLESS_RETRIES:
+                        await self._take(download, head, response, stages)
                         break
-                    if head.status in _RETRIED_STATUSES and download.retries < _ATTEMPTS - 1:
-                        await self._pause(download)
-                        continue
-                    verdict = request.judge(head)
-                    content = await self._begin(download, head, stages)
-                    download.content = content
-                    download.head.set_result(head)
-                    await self._receive(request, response, content, 0)
-                    break
             except UpstreamError as error:
-                progressed = download.content is not None and download.content.written > before
-                if not self._worth_another_try(download, error, progressed):
+                if not _worth_another_try(download, error, fruitless, progressed=download.received > before):
                     raise
-                await self._pause(download)
-        assert content is not None
-        self._check(request, content, download.head.result())
-        if verdict is Verdict.STORE and content.storable:
+            fruitless = 0 if download.received > before else fruitless + 1
+            download.retries += 1
+            await asyncio.sleep(_PAUSE_SECONDS * 2**fruitless)
+        assert download.content is not None
+        _check(download.request, download.content, download.head.result())
+        if download.storing:
             await self._commit(download, stages[0])
-        await content.finish()
+        download.content.finish()
 
-    def _worth_another_try(self, download: Download, error: UpstreamError, progressed: bool) -> bool:
-        if download.retries >= _ATTEMPTS - 1 or error.failure not in _RESUMED:
-            return False
-        if download.content is None:  # no head yet: a broken connection is tried again, a silent upstream is not
-            return error.failure is UpstreamFailure.TRUNCATED
-        if not download.head.done() or not progressed:
-            return False
-        return download.content.written == 0 or resumption(download.head.result().headers) is not None
-
-    async def _pause(self, download: Download) -> None:
-        download.retries += 1
-        await asyncio.sleep(0.2 * 2**download.retries)
+    async def _take(self, download: Download, head: Head, response: httpx.Response, stages: list[Stage]) -> None:
+        """Receive the content of a first answer, or what a later one adds to it."""
+        if (partial := download.partial) is not None:
+            await self._receive(download, response, partial.check(download.request.key.url, head.status, head.headers))
+            return
+        verdict = download.request.judge(head)
+        download.request.check_length(head)
+        if verdict is Verdict.PASS:
+            download.unstored = f"it came with status {head.status}"
+        elif not head.delimited and download.request.expected is None:
+            download.unstored = "with neither a length nor chunks, a cut would not be noticed"
+            _log.warning("not stored: %s", download.unstored, extra=_about(download))
+        download.content = await self._begin(download, head, stages)
+        download.head.set_result(head)
+        await self._receive(download, response, 0)
 
     async def _begin(self, download: Download, head: Head, stages: list[Stage]) -> GrowingContent:
-        length = content_length(head)
-        limit = download.request.max_size
-        expected = download.request.expected
-        if expected and expected.size is not None:
-            limit = expected.size
-        if length is not None and length > limit:
-            raise too_large(download.request.key.url, limit)
+        checked = download.request.expected is not None
         if head.status in (204, 304):
-            return GrowingContent(None)
+            return GrowingContent(None, checked=checked)
         try:
             stages.append(await asyncio.to_thread(self._store.stage))
-        except StoreError as error:
-            _log.error("not stored: %s", error, extra={"url": download.request.key.url})
-            return GrowingContent(None)
-        return GrowingContent(stages[0])
+            return GrowingContent(stages[0], checked=checked)
+        except (StoreError, OSError) as error:
+            download.unstored = download.unstored or _clause(error)
+            _log.error("not stored: %s", error, extra=_about(download))
+            return GrowingContent(None, checked=checked)
 
-    async def _receive(self, request: FetchRequest, response: httpx.Response, content: GrowingContent, skip: int) -> None:
-        limit = request.expected.size if request.expected and request.expected.size is not None else request.max_size
-        spilled = not content.storable
+    async def _receive(self, download: Download, response: httpx.Response, skip: int) -> None:
+        """Append the content to the download's, but for the first `skip` bytes."""
+        content = download.content
+        assert content is not None
+        limit = download.request.limit(download.head.result().status)
         chunks = response.aiter_raw()
         while True:
             try:
@@ -211,7 +138,7 @@ class Fetcher:
             except TimeoutError:
                 raise UpstreamError(
                     UpstreamFailure.TIMEOUT,
-                    f"The upstream of {request.key.url} sent nothing for {_STALL_SECONDS:.0f} seconds.",
+                    f"The upstream of {download.request.key.url} sent nothing for {_STALL_SECONDS:.0f} seconds.",
                     "Check the network, then try again.",
                 ) from None
             if chunk is None:
@@ -221,38 +148,20 @@ class Fetcher:
             if not chunk:
                 continue
             if content.written + len(chunk) > limit:
-                raise too_large(request.key.url, limit)
+                raise too_large(download.request.key.url, limit)
+            storable = content.storable
             await content.append(chunk)
-            if not spilled and not content.storable:
-                spilled = True
-                _log.error(
-                    "not stored: the store's disk takes no more bytes; passed on to its clients only",
-                    extra={"url": request.key.url},
-                )
-
-    def _check(self, request: FetchRequest, content: GrowingContent, head: Head) -> None:
-        length = content_length(head)
-        url = request.key.url
-        if length is not None and content.written != length and head.status != 304:
-            raise UpstreamError(
-                UpstreamFailure.TRUNCATED, f"The upstream of {url} sent {content.written} bytes of {length}.", "Try again."
-            )
-        if request.expected is None or head.status != 200:
-            return
-        if content.digest != request.expected.digest:
-            raise UpstreamError(
-                UpstreamFailure.DIGEST_MISMATCH,
-                f"The upstream of {url} sent other bytes than expected: expected {request.expected.digest}, "
-                f"found {content.digest} ({content.written} bytes); nothing was stored.",
-                "Find out who answers for that host: a proxy that alters downloads, or a release that was replaced.",
-            )
+            if storable and not content.storable:
+                download.unstored = download.unstored or "the store's disk takes no more bytes"
+                _log.error("not stored: %s; passed on to its clients only", download.unstored, extra=_about(download))
 
     async def _commit(self, download: Download, stage: Stage) -> None:
         head = download.head.result()
         try:
             download.stored = await asyncio.to_thread(self._store.commit, stage, lambda blob: download.request.make(head, blob))
         except (StoreError, OSError) as error:
-            _log.error("not stored: %s", error, extra={"url": download.request.key.url})
+            download.unstored = _clause(error)
+            _log.error("not stored: %s", error, extra=_about(download))
 
     @contextlib.asynccontextmanager
     async def _open(self, request: FetchRequest, partial: Partial | None) -> AsyncIterator[tuple[Head, httpx.Response]]:
@@ -266,29 +175,70 @@ class Fetcher:
                 if not (request.follow_redirects and response.status_code in _REDIRECTS and location):
                     yield _head(url, response, request_time), response
                     return
-                target = httpx.URL(url).join(location)
-            if target.scheme != "https" and url.startswith("https:"):
-                raise UpstreamError(
-                    UpstreamFailure.REDIRECTS,
-                    f"{request.key.url} redirects to {target.scheme}://{target.host}, which is not https.",
-                )
-            url = str(target.copy_with(fragment=None))
+            url = _redirected(request.key.url, url, location)
         raise UpstreamError(UpstreamFailure.REDIRECTS, f"{request.key.url} redirects more than {_MAX_REDIRECTS} times.")
 
 
-def content_length(head: Head) -> int | None:
-    """Return the announced length in bytes of the content, or None."""
-    value = head.header("content-length")
-    return int(value) if value is not None and value.isdigit() else None
+def _redirected(asked: str, url: str, location: str) -> str:
+    """Return where a redirect leads; raise UpstreamError for what must not be followed. Its query may be a secret."""
+    try:
+        target = httpx.URL(url).join(location).copy_with(fragment=None)
+    except httpx.InvalidURL:
+        raise UpstreamError(UpstreamFailure.REDIRECTS, f"{asked} redirects to something that is no URL.") from None
+    allowed = ("https",) if url.startswith("https:") else ("https", "http")
+    if target.scheme not in allowed or not target.host:
+        raise UpstreamError(
+            UpstreamFailure.REDIRECTS, f"{asked} redirects to {target.scheme}://{target.host}, which is not {allowed[0]}."
+        )
+    return str(target)
 
 
-def too_large(url: str, limit: int) -> UpstreamError:
-    """Return the error for content that is larger than it may be."""
-    return UpstreamError(
-        UpstreamFailure.TOO_LARGE, f"The upstream of {url} sends more than the {limit} bytes that are accepted."
-    )
+def _worth_another_try(download: Download, error: UpstreamError, fruitless: int, *, progressed: bool) -> bool:
+    if download.retries >= _RETRIES or not (progressed or fruitless < _FRUITLESS_RETRIES):
+        return False
+    if download.content is None:  # no head yet: a broken connection is tried again, a silent or absent upstream is not
+        return error.failure is UpstreamFailure.TRUNCATED
+    if resumption(download.head.result().headers) is None:
+        return False
+    if error.failure is UpstreamFailure.TIMEOUT:
+        return progressed
+    return error.failure in (UpstreamFailure.TRUNCATED, UpstreamFailure.UNREACHABLE)
+
+
+def _check(request: FetchRequest, content: GrowingContent, head: Head) -> None:
+    """Raise UpstreamError unless what arrived is as long as announced and has the expected digest."""
+    url = request.key.url
+    if head.length is not None and content.written != head.length and head.status != 304:
+        raise UpstreamError(
+            UpstreamFailure.TRUNCATED, f"The upstream of {url} sent {content.written} bytes of {head.length}.", "Try again."
+        )
+    if request.expected is None or head.status != 200:
+        return
+    if content.digest != request.expected.digest:
+        raise UpstreamError(
+            UpstreamFailure.DIGEST_MISMATCH,
+            f"The upstream of {url} sent other bytes than expected: expected {request.expected.digest}, "
+            f"found {content.digest} ({content.written} bytes); nothing was stored.",
+            "Find out who answers for that host: a proxy that alters downloads, or a release that was replaced.",
+        )
+
+
+def _fail(download: Download, error: DrydockError) -> None:
+    if not download.head.done():
+        download.head.set_exception(error)
+        download.head.exception()  # mark as retrieved: all clients may have left
+    if download.content is not None:
+        download.content.fail(error)
 
 
 def _head(url: str, response: httpx.Response, request_time: float) -> Head:
     headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)
     return Head(url, response.status_code, headers, request_time, time.time())
+
+
+def _clause(error: StoreError | OSError) -> str:
+    return (error.message if isinstance(error, StoreError) else error.strerror or str(error)).removesuffix(".")
+
+
+def _about(download: Download) -> dict[str, str]:
+    return {"url": mask_credentials(download.request.key.url)}

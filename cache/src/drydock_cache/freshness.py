@@ -11,6 +11,10 @@ HEURISTIC_FRACTION = 0.1
 HEURISTIC_LIMIT = 24 * 3600.0
 """Seconds; however long a page has not changed, it is looked after once a day."""
 
+HEURISTIC_SHORT = 300.0
+"""Seconds for a page of which nothing says how long it lasts or when it changed, and for a "not found" of that kind: one run of
+a resolver asks for it many times, and a package that appears meanwhile is found soon enough."""
+
 # RFC 9110 §15.1, without 206 (a part is no page) and the errors: what a firewall or an outage says must not outlive it.
 _HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 410})
 _EXPLICIT_STATUSES = frozenset({302, 303, 307})
@@ -107,8 +111,8 @@ def is_storable(method: str, status: int, request_headers: Headers, response_hea
 def freshness_lifetime(status: int, headers: Headers, response_time: float) -> float:
     """Return for how many seconds a stored response is fresh in a shared cache (RFC 9111 §4.2.1, §4.2.2).
 
-    s-maxage goes before max-age, before Expires, before a tenth of the time since Last-Modified. What cannot be read counts
-    as stale, and so does a "not found" without explicit lifetime: a package may appear at any moment.
+    s-maxage goes before max-age, before Expires, before the heuristics: a tenth of the time since Last-Modified, or five
+    minutes where there is none, and for a "not found". What cannot be read counts as stale.
     """
     directives = cache_control(headers)
     for name in _LIFETIME_DIRECTIVES:
@@ -120,9 +124,12 @@ def freshness_lifetime(status: int, headers: Headers, response_time: float) -> f
     if expires is not None:
         moment = http_date(expires)
         return 0.0 if moment is None else max(0.0, moment - origin)
+    if status not in _HEURISTIC_STATUSES and "public" not in directives:
+        return 0.0
+    if first(headers, "last-modified") is None or status in _ABSENT_STATUSES:
+        return HEURISTIC_SHORT
     modified = http_date(first(headers, "last-modified"))
-    heuristic = (status in _HEURISTIC_STATUSES or "public" in directives) and status not in _ABSENT_STATUSES
-    if modified is None or not heuristic:
+    if modified is None:
         return 0.0
     return min(HEURISTIC_LIMIT, max(0.0, origin - modified) * HEURISTIC_FRACTION)
 

@@ -2,51 +2,56 @@
 
 The bytes go to a stage on disk and followers read them there, so memory stays flat however large the content and however many
 the followers. When the disk refuses them, they pass through a small window in memory instead: the clients that follow by then
-are served, nothing is stored, and nobody can join any more.
+are served, nothing is stored, and nobody can join once the window has moved on.
 """
 
 import asyncio
 import collections
-import contextlib
 import hashlib
 import os
 import weakref
-from collections.abc import AsyncIterator
+from typing import Self
 
 from drydock_cache.blobs import Stage
 from drydock_cache.digest import Digest
-from drydock_cache.errors import DrydockError
+from drydock_cache.errors import DrydockError, StoreError
 
 _READ_SIZE = 256 << 10
 _WINDOW = 4 << 20
+# How long the window waits for its first follower, and for the slowest of them to read on.
+_FIRST_FOLLOWER_SECONDS = 5.0
+_SLOWEST_FOLLOWER_SECONDS = 60.0
 
 
 class GrowingContent:
-    """Content that one writer appends to and followers read from any offset.
+    """Content that one writer appends to and followers read from any offset; used in one event loop.
 
     `written` is the number of bytes that arrived. Until `finish`, the last byte is held back from every follower: whatever
-    turns out wrong at the end (a digest, a length) still leaves each client with an answer that is visibly incomplete.
+    turns out wrong at the end (a digest, a length) still leaves each client with an answer that is visibly incomplete. A
+    follower of a part misses the part's last byte too where `checked` says that a digest will be compared.
     """
 
-    def __init__(self, stage: Stage | None) -> None:
+    def __init__(self, stage: Stage | None, *, checked: bool = False) -> None:
         self.written = 0
         self.finished = False
         self._stage = stage
+        self._checked = checked
         self._on_disk = 0
         self._spilling = stage is None
         self._window: collections.deque[tuple[int, bytes]] = collections.deque()
         self._hash = hashlib.sha256() if stage is None else stage.hash
-        self._positions: dict[object, int] = {}
-        self._changed = asyncio.Condition()
+        self._positions: dict[int, int] = {}
+        self._waiting: set[asyncio.Future[None]] = set()
         self._error: DrydockError | None = None
+        self._descriptor = -1
         if stage is not None:
             self._descriptor = stage.reader()
-            weakref.finalize(self, os.close, self._descriptor)
+            self._release = weakref.finalize(self, os.close, self._descriptor)
 
     @property
     def joinable(self) -> bool:
         """Whether a new follower can still read from the beginning."""
-        return not self._window or self._window[0][0] == 0
+        return self._error is None and self._reaches(0)
 
     @property
     def storable(self) -> bool:
@@ -59,7 +64,10 @@ class GrowingContent:
         return Digest(self._hash.hexdigest())
 
     async def append(self, data: bytes) -> None:
-        """Add bytes at the end; waits for slow followers only where the disk does not take the bytes."""
+        """Add bytes at the end; waits for slow followers only where the disk does not take the bytes.
+
+        Raise StoreError when the disk does not and no follower does either.
+        """
         if not self._spilling:
             assert self._stage is not None
             try:
@@ -69,52 +77,68 @@ class GrowingContent:
                 self._spilling = True
                 self._window.append((self.written, data))
         else:
-            await self._wait_for_room()
+            await self._make_room()
             self._hash.update(data)
             self._window.append((self.written, data))
         self.written += len(data)
-        await self._notify()
+        self._notify()
 
-    async def finish(self) -> None:
+    def finish(self) -> None:
         """Say that everything arrived and was found right; releases the last byte."""
         self.finished = True
-        await self._notify()
+        self._notify()
 
-    async def fail(self, error: DrydockError) -> None:
+    def fail(self, error: DrydockError) -> None:
         """Say that the content will never be complete; every follower gets `error`."""
         self._error = error
-        await self._notify()
+        self._notify()
+        self._release_when_idle()
 
-    async def read(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` to before `end` as they arrive; raise what `fail` was given."""
-        follower = object()
-        self._positions[follower] = start
-        position = start
-        try:
-            while (limit := await self._wait_for_more(position, end)) > position:
+    async def wait_finished(self) -> int:
+        """Wait for `finish` and return the size in bytes; raise what `fail` was given."""
+        while not self.finished:
+            self._raise_failure()
+            await self._change()
+        return self.written
+
+    def follow(self, start: int = 0, end: int | None = None) -> "Follower":
+        """Begin to read the bytes from `start` to before `end`; what the follower needs is kept from now on.
+
+        Raise StoreError when they went through memory and are gone.
+        """
+        if not self._reaches(start):
+            raise StoreError("The disk is full, and the beginning is no longer in memory.", "Ask for it again.")
+        return Follower(self, start, end)
+
+    async def read(self, position: int, end: int | None) -> bytes:
+        """Return bytes from `position`, before `end`, as soon as there are any; none at the end. Raise what `fail` was given."""
+        while True:
+            self._raise_failure()
+            limit = self._readable(end)
+            if limit > position:
                 data = await self._read_at(position, min(limit - position, _READ_SIZE))
-                yield data
-                position += len(data)
-                self._positions[follower] = position
-                if self._spilling:
-                    await self._notify()
-        finally:
-            del self._positions[follower]
-            if self._spilling:
-                with contextlib.suppress(RuntimeError):  # the event loop is closing
-                    await self._notify()
+                if not data:
+                    raise StoreError(f"The staged bytes were cut at {position} while they were read.")
+                return data
+            if self.finished or (end is not None and position >= end):
+                return b""
+            await self._change()
 
-    async def _wait_for_more(self, position: int, end: int | None) -> int:
-        """Return up to where a follower at `position` may read now; `position` itself at the end."""
-        async with self._changed:
-            while True:
-                if self._error is not None:
-                    raise self._error
-                readable = self.written if self.finished else max(self.written - 1, 0)
-                limit = readable if end is None else min(readable, end)
-                if limit > position or self.finished or (end is not None and position >= end):
-                    return max(limit, position)
-                await self._changed.wait()
+    def moved(self, follower: int, position: int | None) -> None:
+        """Note how far a follower has read; None takes it off the list."""
+        if position is None:
+            self._positions.pop(follower, None)
+            self._release_when_idle()
+        else:
+            self._positions[follower] = position
+        if self._spilling:
+            self._notify()
+
+    def _readable(self, end: int | None) -> int:
+        if self.finished:
+            return self.written if end is None else min(self.written, end)
+        held_back = 1 if self._checked else 0
+        return max(self.written - 1, 0) if end is None else min(max(self.written - 1, 0), end - held_back)
 
     async def _read_at(self, position: int, count: int) -> bytes:
         if position < self._on_disk:
@@ -122,15 +146,77 @@ class GrowingContent:
         for offset, data in self._window:
             if offset <= position < offset + len(data):
                 return data[position - offset : position - offset + count]
-        raise DrydockError("The content is no longer in memory; ask for it again.")
+        raise StoreError("The bytes are no longer in memory.", "Ask for them again.")
 
-    async def _wait_for_room(self) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.written - min(self._positions.values(), default=self.written) < _WINDOW)
-            passed = min(self._positions.values(), default=self.written)
-            while self._window and self._window[0][0] + len(self._window[0][1]) <= passed:
-                self._window.popleft()
+    def _reaches(self, start: int) -> bool:
+        first_in_memory = self._window[0][0] if self._window else self.written
+        return not self._spilling or first_in_memory <= max(start, self._on_disk)
 
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    async def _make_room(self) -> None:
+        """Drop what every follower has read, and wait until the window may grow."""
+        while True:
+            slowest = min(self._positions.values(), default=None)
+            if slowest is not None:
+                while self._window and self._window[0][0] + len(self._window[0][1]) <= slowest:
+                    self._window.popleft()
+                if self.written - max(slowest, self._on_disk) < _WINDOW:
+                    return
+            try:
+                async with asyncio.timeout(_FIRST_FOLLOWER_SECONDS if slowest is None else _SLOWEST_FOLLOWER_SECONDS):
+                    await self._change()
+            except TimeoutError:
+                raise StoreError(
+                    "The disk takes no more bytes, and no client takes them either.", "Free some space, then try again."
+                ) from None
+
+    def _raise_failure(self) -> None:
+        if self._error is not None:
+            # many tasks raise the one error: its trace must not grow, nor keep their frames alive
+            raise self._error.with_traceback(None)
+
+    def _release_when_idle(self) -> None:
+        """Give a failed content's disk space back at once: its error's trace keeps the object itself alive for a while."""
+        if self._error is not None and not self._positions and self._descriptor >= 0:
+            self._release()
+
+    async def _change(self) -> None:
+        change = asyncio.get_running_loop().create_future()
+        self._waiting.add(change)
+        try:
+            await change
+        finally:
+            self._waiting.discard(change)
+
+    def _notify(self) -> None:
+        for change in self._waiting:
+            if not change.done():
+                change.set_result(None)
+
+
+class Follower:
+    """One reader of growing content: iterate it once, and close it, read or not."""
+
+    def __init__(self, content: GrowingContent, start: int, end: int | None) -> None:
+        self._content = content
+        self._position = start
+        self._end = end
+        content.moved(id(self), start)
+        # one that is dropped unread must not hold up the others
+        self._leave = weakref.finalize(self, content.moved, id(self), None)
+        self._leave.atexit = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self._content.read(self._position, self._end) if self._leave.alive else b""
+        if not data:
+            self.close()
+            raise StopAsyncIteration
+        self._position += len(data)
+        self._content.moved(id(self), self._position)
+        return data
+
+    def close(self) -> None:
+        """Stop following; safe to call twice."""
+        self._leave()

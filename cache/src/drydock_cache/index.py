@@ -13,6 +13,7 @@ from typing import Any
 from drydock_cache.blobs import Blob, unwritable
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
+from drydock_cache.folder_lock import FolderLock
 from drydock_cache.keys import CacheKey
 
 type Headers = tuple[tuple[str, str], ...]
@@ -80,13 +81,15 @@ class StoredResponse:
 class Index:
     """All stored responses, found by cache key; every method is one short transaction and safe in any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._lock = threading.Lock()
         self._used: dict[CacheKey, float] = {}
+        # of its own: `used` runs in the event loop, which must not wait for a transaction
+        self._used_lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = self._connect(path)
+            self._connection = _open_read_only(path) if read_only else _open_writable(path)
         except OSError as error:
             raise unwritable(path, error) from error
         except sqlite3.Error as error:
@@ -154,12 +157,12 @@ class Index:
 
     def used(self, key: CacheKey, now: float) -> None:
         """Note that a stored response was served; written by the next `flush`, so that a hit costs no transaction."""
-        with self._lock:
+        with self._used_lock:
             self._used[key] = now
 
     def flush(self) -> None:
         """Write the times of last use that `used` collected."""
-        with self._lock:
+        with self._used_lock:
             used, self._used = self._used, {}
         if used:
             rows = [(now, key.url, key.variant) for key, now in used.items()]
@@ -171,29 +174,6 @@ class Index:
             self.flush()
         with self._lock:
             self._connection.close()
-
-    def _connect(self, path: Path) -> sqlite3.Connection:
-        writable = os.access(path if path.exists() else path.parent, os.W_OK) and os.access(path.parent, os.W_OK)
-        # immutable: a read-only place has no room for the WAL's shared memory
-        uri = path.absolute().as_uri() + ("" if writable else "?mode=ro&immutable=1")
-        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            if writable:
-                connection.execute("PRAGMA journal_mode = WAL")
-                # NORMAL: after a power cut the last transactions may be gone, the file is whole; their blobs are fetched again
-                connection.execute("PRAGMA synchronous = NORMAL")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > _SCHEMA_VERSION:
-                raise StoreError(
-                    f"The index {path} has schema {version}; this drydock knows {_SCHEMA_VERSION}.",
-                    "Use the newer drydock that wrote it, or choose another place with --store DIR.",
-                )
-            if writable and version < _SCHEMA_VERSION:
-                connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION};")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _run(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         try:
@@ -222,6 +202,55 @@ class Index:
             f"The index {self.path} is damaged: {error}.",
             f"Move it away (mv {self.path} {self.path}.damaged) and run drydock warm; the blobs are kept.",
         )
+
+
+def _open_writable(path: Path) -> sqlite3.Connection:
+    # SQLite does not wait its turn when two processes change a new file's journal mode at once
+    with FolderLock(path.parent, exclusive=True):
+        connection = _connect(path, "")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # NORMAL: after a power cut the last transactions may be gone, the file is whole; their blobs are fetched again
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if _version(connection, path) < _SCHEMA_VERSION:
+                connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION};")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    """Open with the write-ahead log where there is one; else immutable, which needs no room for its shared memory."""
+    try:
+        return _checked(_connect(path, "?mode=ro"), path)
+    except sqlite3.Error:
+        return _checked(_connect(path, "?mode=ro&immutable=1"), path)
+
+
+def _connect(path: Path, query: str) -> sqlite3.Connection:
+    uri = path.absolute().as_uri() + query
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    try:
+        _version(connection, path)
+        connection.execute(f"{_SELECT} LIMIT 1").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > _SCHEMA_VERSION:
+        raise StoreError(
+            f"The index {path} has schema {version}; this drydock knows {_SCHEMA_VERSION}.",
+            "Use the newer drydock that wrote it, or choose another place with --store DIR.",
+        )
+    return version
 
 
 def _from_row(row: Sequence[Any]) -> StoredResponse:

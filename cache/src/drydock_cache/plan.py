@@ -2,6 +2,7 @@
 
 import json
 import os
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -84,7 +85,9 @@ def make_plan(
             sync_assets, sync_notes = _sync_assets(config, folder, environ)
             assets += sync_assets
             notes += sync_notes
-        assets += _npm_assets(config, folder, environ, machine or NpmPlatform.current())
+        npm_assets, npm_notes = _npm_assets(config, folder, environ, machine or NpmPlatform.current())
+        assets += npm_assets
+        notes += npm_notes
     return Plan(_merged(assets), tuple(dict.fromkeys(notes)))
 
 
@@ -96,8 +99,8 @@ def _runtime_assets(config: WranglerConfig, choice: RuntimeChoice, needs: Runtim
 
 
 def _sync_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str]) -> tuple[list[Asset], list[str]]:
-    """What pywrangler sync downloads; a Worker without pyproject.toml is none of pywrangler's."""
-    if not (folder / "pyproject.toml").is_file():
+    """What pywrangler sync downloads; nothing without dependencies, since the worker image brings the runtime's SDK itself."""
+    if not _has_dependencies(folder / "pyproject.toml"):
         return [], []
     needs = ask_pywrangler(folder, environ)
     reason = f"pywrangler sync runs Python {needs.python_version}"
@@ -121,23 +124,33 @@ def _sync_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str
     return assets, notes
 
 
-def _npm_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str], machine: NpmPlatform) -> list[Asset]:
+def _has_dependencies(manifest: Path) -> bool:
+    if not manifest.is_file():
+        return False
+    try:
+        project = tomllib.loads(manifest.read_text(encoding="utf-8")).get("project", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{manifest} is not TOML: {error}.", "Mend that line.") from None
+    return bool(project.get("dependencies"))
+
+
+def _npm_assets(
+    config: WranglerConfig, folder: Path, environ: Mapping[str, str], machine: NpmPlatform
+) -> tuple[list[Asset], list[str]]:
     lock = folder / "package-lock.json"
     if not lock.is_file():
-        return []
+        return [], []
     registries = registry_map(read_registries([RegistryKind.NPM], environ, folder))
-    return [
-        Asset(
-            one.url,
-            AssetKind.NPM,
-            None,
-            None,
-            f"package-lock.json: {one.name} {one.version}",
-            config.name,
-            one.integrity,
-        )
-        for one in read_npm_lock(lock, registries, machine)
+    tarballs = read_npm_lock(lock, registries, machine)
+    assets = [
+        Asset(one.url, AssetKind.NPM, None, None, f"package-lock.json: {one.name} {one.version}", config.name, one.integrity)
+        for one in tarballs
     ]
+    pages = len({one.name for one in tarballs if one.is_guessed})
+    notes = (
+        [f"{config.name}: package-lock.json names no addresses, so npm ci also reads index pages ({pages})."] if pages else []
+    )
+    return assets, notes
 
 
 def _merged(assets: Sequence[Asset]) -> tuple[Asset, ...]:

@@ -8,9 +8,11 @@ from enum import StrEnum
 
 from drydock_cache.assets import asset_request
 from drydock_cache.blobs import BlobDamagedError, BlobMissingError
-from drydock_cache.errors import DrydockError, UpstreamError, UpstreamFailure
-from drydock_cache.fetch import Download, Fetcher, content_length
-from drydock_cache.index import Expected
+from drydock_cache.download import Download
+from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure
+from drydock_cache.fetch import Fetcher
+from drydock_cache.index import Expected, StoredResponse
+from drydock_cache.integrity import integrity_mismatch
 from drydock_cache.keys import normalise_url
 from drydock_cache.plan import Asset
 from drydock_cache.store import Store
@@ -61,30 +63,45 @@ async def _prefetch(store: Store, fetcher: Fetcher, asset: Asset, watch: Watch) 
     started = time.monotonic()
     try:
         url = normalise_url(asset.url)
-        if (size := await asyncio.to_thread(_present, store, url)) is not None:
+        if (size := await asyncio.to_thread(_present, store, url, asset)) is not None:
             return Prefetched(asset, Outcome.PRESENT, size)
         expected = await asyncio.to_thread(store.index.expected, url)
         download, _ = fetcher.join(asset_request(url, expected))
-        size = await _follow(download, asset, watch)
+        stored = await _follow(download, asset, watch)
+        await asyncio.to_thread(_check, store, stored, asset)
     except DrydockError as error:
         return Prefetched(asset, Outcome.FAILED, seconds=time.monotonic() - started, error=error)
-    return Prefetched(asset, Outcome.FETCHED, size, time.monotonic() - started)
+    return Prefetched(asset, Outcome.FETCHED, stored.blob.size, time.monotonic() - started)
 
 
-def _present(store: Store, url: str) -> int | None:
-    """Return the size of the asset when its bytes are in the store and verify."""
+def _present(store: Store, url: str, asset: Asset) -> int | None:
+    """Return the size of the asset when its bytes are in the store and are right."""
     stored = store.find(url)
     if stored is None or stored.status != 200:
         return None
     try:
-        with store.read(stored) as blob:
-            return blob.blob.size
-    except (BlobDamagedError, BlobMissingError):
+        _check(store, stored, asset)
+    except (BlobDamagedError, BlobMissingError, UpstreamError):
         return None
+    return stored.blob.size
 
 
-async def _follow(download: Download, asset: Asset, watch: Watch) -> int:
-    """Wait for a download's end and return its size; raise what went wrong."""
+def _check(store: Store, stored: StoredResponse, asset: Asset) -> None:
+    """Compare stored bytes with the lock's integrity; forget them and raise UpstreamError when they are others."""
+    with store.read(stored) as blob:
+        found = integrity_mismatch(asset.integrity, blob)
+    if found:
+        store.forget(stored)
+        raise UpstreamError(
+            UpstreamFailure.DIGEST_MISMATCH,
+            f"The upstream of {asset.url} sent other bytes than the lock names: expected {asset.integrity}, found {found}; "
+            "they were not kept.",
+            "Find out who answers for that host: a proxy that alters downloads, or a release that was replaced.",
+        )
+
+
+async def _follow(download: Download, asset: Asset, watch: Watch) -> StoredResponse:
+    """Wait for a download's end and return what was stored; raise what went wrong."""
     head = await download.wait_head()
     if head.status != 200:
         raise UpstreamError(
@@ -94,15 +111,12 @@ async def _follow(download: Download, asset: Asset, watch: Watch) -> int:
         )
     assert download.task is not None
     assert download.content is not None
-    total = content_length(head)
-    while not download.task.done():
-        watch(asset, download.content.written, total)
+    while not download.task.done() and not download.unstored:
+        watch(asset, download.received, head.length)
         await asyncio.wait({download.task}, timeout=_TICK_SECONDS)
-    async for _ in download.content.read(start=download.content.written):
-        pass  # raises when the download failed
+    if not download.unstored:
+        await download.content.wait_finished()  # raises when the download failed
     if download.stored is None:
-        raise DrydockError(
-            f"{asset.url} was fetched, but the store did not take it.", "Free some space, then run drydock warm again."
-        )
-    watch(asset, download.content.written, total)
-    return download.content.written
+        raise StoreError(f"{asset.url} was not stored: {download.unstored}.", "Mend that, then run drydock warm again.")
+    watch(asset, download.received, head.length)
+    return download.stored

@@ -9,6 +9,7 @@ from drydock_cache.errors import UpstreamError, UpstreamFailure
 type HeaderPairs = Sequence[tuple[str, str]]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_VALIDATORS = ("etag", "last-modified")
 
 
 def resumption(headers: HeaderPairs) -> str | None:
@@ -32,25 +33,26 @@ class Partial:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The request headers that ask for the rest."""
+        """The request headers that ask for the rest; none when nothing arrived, since that is the whole."""
         validator = resumption(self.first)
-        return (("range", f"bytes={self.received}-"), *((("if-range", validator),) if validator else ()))
+        if not self.received or validator is None:
+            return ()
+        return (("range", f"bytes={self.received}-"), ("if-range", validator))
 
     def check(self, url: str, status: int, headers: HeaderPairs) -> int:
         """Return how many bytes of the new answer to skip; raise UpstreamError when it does not continue the first one."""
-        values = dict(headers)
+        first, values = dict(self.first), dict(headers)
         if status == 206:
             match = _CONTENT_RANGE.fullmatch(values.get("content-range", ""))
-            if match and int(match.group(1)) == self.received and self._same(values):
+            # to If-Range a 206 need not repeat every validator (RFC 9110 §15.3.7)
+            same = all(values.get(name, first.get(name)) == first.get(name) for name in _VALIDATORS)
+            whole = match and match.group(3) in ("*", first.get("content-length", match.group(3)))
+            if match and whole and same and int(match.group(1)) == self.received:
                 return 0
-        elif status == 200 and self._same(values):
+        elif status == 200 and all(values.get(name) == first.get(name) for name in (*_VALIDATORS, "content-length")):
             return self.received
         raise UpstreamError(
-            UpstreamFailure.TRUNCATED,
-            f"The download of {url} was cut after {self.received} bytes and cannot be resumed.",
+            UpstreamFailure.PROTOCOL,
+            f"The download of {url} was cut after {self.received} bytes, and what came next (status {status}) does not continue it.",
             "Try again.",
         )
-
-    def _same(self, values: dict[str, str]) -> bool:
-        first = dict(self.first)
-        return all(values.get(name) == first.get(name) for name in ("etag", "last-modified"))

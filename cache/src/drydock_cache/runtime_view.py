@@ -4,15 +4,15 @@ workerd looks for `pyodide_<id>.capnp.bin` in a folder that it is given; the sto
 folder. It is mounted read-only into the Workers' containers, where `workerd-cached` checks the sums before workerd sees a file.
 """
 
-import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from drydock_cache.blobs import BlobStore
+from drydock_cache.digest import Digest
+from drydock_cache.folder_lock import FolderLock
 from drydock_cache.index import StoredResponse
 
 _BUNDLE = re.compile(r"pyodide_[\w.-]+\.capnp\.bin")
@@ -41,47 +41,60 @@ class RuntimeView:
         self.folder = blobs.root / "runtime"
 
     def add(self, responses: Iterable[StoredResponse]) -> None:
-        """Show the content of every response that workerd can read; others are passed over."""
-        sums = self._sums()
-        before = dict(sums)
-        for stored in responses:
-            for name in view_names(stored.key.url) if stored.status == 200 else ():
-                blob = self._blobs.path(stored.blob.digest)
-                # by identity, not by name: a blob that was damaged and fetched again is another file
-                if blob.exists() and not _same_file(blob, self.folder / name):
-                    self._link(blob, self.folder / name)
-                sums[name] = stored.blob.digest.hex
-        if sums != before:
-            self._write_sums(sums)
+        """Show the content of every response that workerd can read; others are passed over. Raise OSError."""
+        wanted = {
+            name: stored.blob.digest
+            for stored in responses
+            if stored.status == 200
+            for name in view_names(stored.key.url)
+            if self._blobs.has(stored.blob.digest)
+        }
+        if all(self._shows(name, digest) for name, digest in wanted.items()):
+            return  # the usual start: nothing is written, so a read-only store does as well
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # the sums are read, changed and written back: two at once would lose one of the changes
+        with FolderLock(self.folder, exclusive=True):
+            for name, digest in wanted.items():
+                if not self._links(name, digest):
+                    self._link(self._blobs.path(digest), self.folder / name)
+            self._write_sums(self._sums() | {name: digest.hex for name, digest in wanted.items()})
+
+    def _shows(self, name: str, digest: Digest) -> bool:
+        return self._links(name, digest) and self._sums().get(name) == digest.hex
+
+    def _links(self, name: str, digest: Digest) -> bool:
+        # by identity, not by name: a blob that was damaged and fetched again is another file
+        try:
+            return (self.folder / name).samefile(self._blobs.path(digest))
+        except FileNotFoundError:
+            return False
 
     def _sums(self) -> dict[str, str]:
         try:
-            lines = (self.folder / SUMS).read_text(encoding="ascii").splitlines()
+            lines = (self.folder / SUMS).read_text(encoding="ascii", errors="replace").splitlines()
         except FileNotFoundError:
             return {}
-        return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        return {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
 
     def _link(self, blob: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{target.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
+        fresh = _fresh(target)
         fresh.hardlink_to(blob)
         fresh.replace(target)
 
     def _write_sums(self, sums: dict[str, str]) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self.folder)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.writelines(f"{digest}  {path}\n" for path, digest in sorted(sums.items()))
-                os.fchmod(file.fileno(), 0o644)
-            Path(name).replace(self.folder / SUMS)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                Path(name).unlink()
+        target = self.folder / SUMS
+        fresh = _fresh(target)
+        with fresh.open("x", encoding="ascii") as file:
+            file.writelines(f"{digest}  {path}\n" for path, digest in sorted(sums.items()))
+            os.fchmod(file.fileno(), 0o644)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(target)
 
 
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except FileNotFoundError:
-        return False
+def _fresh(target: Path) -> Path:
+    """Return the name beside `target` that is made first; the folder's lock is held, so one left there is a crash's."""
+    fresh = target.with_name(f".{target.name}.new")
+    fresh.unlink(missing_ok=True)
+    return fresh

@@ -1,7 +1,8 @@
 """The store: blobs and index together, so that a stored response is there exactly as long as its bytes are."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from drydock_cache.blobs import Blob, BlobDamagedError, BlobMissingError, BlobStore, Stage, VerifiedBlob
@@ -9,26 +10,39 @@ from drydock_cache.errors import StoreError
 from drydock_cache.index import Index, StoredResponse
 from drydock_cache.runtime_view import RuntimeView
 
+_log = logging.getLogger(__name__)
+
 
 class Store:
-    """Stored responses with verified content below one folder; safe with several processes and threads."""
+    """Stored responses with verified content below one folder; safe with several processes and threads.
 
-    def __init__(self, root: Path) -> None:
+    `read_only` says why nothing can be stored, or is None.
+    """
+
+    def __init__(self, root: Path, read_only: StoreError | None = None) -> None:
         self.root = root
+        self.read_only = read_only
         self.blobs = BlobStore(root)
-        self.index = Index(root / "index.sqlite")
+        self.index = Index(root / "index.sqlite", read_only=read_only is not None)
         self._view = RuntimeView(self.blobs)
 
     @classmethod
     def open(cls, root: Path) -> "Store":
         """Open the store at `root`, made when it is not there; sweep what a crash left staged.
 
-        Raise StoreError when it cannot be written; `open_read_only` opens such a store.
+        One that is there but cannot be written is opened to be read, since hits need no more; `read_only` says so. Raise
+        StoreError when there is none and none can be made.
         """
-        BlobStore(root).prepare()
-        store = cls(root)
-        store.blobs.sweep()
-        store._view.add(store.index.all())
+        try:
+            BlobStore(root).prepare()
+            store = cls(root)
+            store.blobs.sweep()
+        except StoreError as error:
+            if not (root / "index.sqlite").exists():
+                raise
+            _log.error("%s Hits are served; nothing is stored.", error)
+            return cls(root, error)
+        store._show(store.index.all())
         return store
 
     @classmethod
@@ -36,7 +50,7 @@ class Store:
         """Open a store that is only read; raise StoreError when there is none at `root`."""
         if not (root / "index.sqlite").exists():
             raise StoreError(f"There is no store at {root}: index.sqlite is missing.", "Make one with: drydock warm")
-        return cls(root)
+        return cls(root, StoreError(f"The store {root} was opened to be read only."))
 
     def find(self, url: str, variant_of: Callable[[Sequence[str]], str] = lambda _: "") -> StoredResponse | None:
         """Return the stored response for a normalised URL, or None.
@@ -47,7 +61,8 @@ class Store:
         if stored is None:
             return None
         expected = self.index.expected(url)
-        if not self.blobs.has(stored.blob) or (expected and stored.status == 200 and expected.digest != stored.blob.digest):
+        wrong = expected is not None and stored.status == 200 and expected.digest != stored.blob.digest
+        if wrong or not self.blobs.has(stored.blob.digest):
             self.forget(stored)
             return None
         return stored
@@ -65,23 +80,31 @@ class Store:
 
     def stage(self) -> Stage:
         """Begin the content of a new response; raise StoreError when the store cannot be written."""
+        if self.read_only is not None:
+            raise self.read_only
         return self.blobs.stage()
 
     def commit(self, stage: Stage, make: Callable[[Blob], StoredResponse]) -> StoredResponse:
         """Make the staged bytes a blob and what `make` returns for it the stored response; raise StoreError or OSError."""
         stored = make(stage.commit())
         self.index.put(stored)
-        self._view.add([stored])
+        self._show([stored])
         return stored
 
     def update(self, stored: StoredResponse) -> None:
         """Replace the headers and times of a stored response, as a validation asks for (RFC 9111 §4.3.4)."""
-        self.index.put(stored)
+        with contextlib.suppress(StoreError):  # a store that cannot be written has it validated again next time
+            self.index.put(stored)
 
     def forget(self, stored: StoredResponse) -> None:
         """Drop a stored response from the index; a store that cannot be written keeps it, and keeps failing its check."""
         with contextlib.suppress(StoreError):
             self.index.remove(stored.key)
+
+    def forget_url(self, url: str) -> None:
+        """Drop every variant of a normalised URL, as an unsafe method asks for (RFC 9111 §4.4)."""
+        with contextlib.suppress(StoreError):
+            self.index.remove_url(url)
 
     def responses(self) -> Iterator[StoredResponse]:
         """Yield all stored responses, ordered by URL."""
@@ -90,3 +113,10 @@ class Store:
     def close(self) -> None:
         """Write the times of last use and close the index."""
         self.index.close()
+
+    def _show(self, responses: Iterable[StoredResponse]) -> None:
+        """Bring the runtime view up to date; without it workerd asks the proxy, so a failure is said and no more."""
+        try:
+            self._view.add(responses)
+        except OSError as error:
+            _log.warning("The runtime view %s cannot be written: %s.", self._view.folder, error.strerror)

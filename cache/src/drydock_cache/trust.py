@@ -1,10 +1,13 @@
 """Whom upstream is believed: the system's certificates and the extra ones of a company."""
 
+import re
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
 from drydock_cache.errors import ConfigError
+
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[\x00-\x7f]*?-----END CERTIFICATE-----")
 
 
 def trust_context(ca_files: Sequence[Path]) -> ssl.SSLContext:
@@ -28,11 +31,12 @@ def load_certificates(context: ssl.SSLContext, path: Path) -> None:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"The CA file {path} cannot be read: {error.strerror}.", remedy) from error
-    begin = text.find(b"-----BEGIN CERTIFICATE-----")
-    if begin < 0:
-        found = "nothing" if not text.strip() else "DER" if text[:1] == b"\x30" else "no BEGIN CERTIFICATE line"
+    # the blocks alone: what people write between them may be in any encoding
+    blocks = _BLOCK.findall(text)
+    if not blocks:
+        found = "nothing" if not text.strip() else "DER" if text[:1] == b"\x30" else "no certificate block"
         raise ConfigError(f"The CA file {path} is not PEM: expected at least one certificate, found {found}.", remedy)
     try:
-        context.load_verify_locations(cadata=text.decode("ascii", errors="replace"))
+        context.load_verify_locations(cadata=b"\n".join(blocks).decode("ascii"))
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError(f"The CA file {path} holds a certificate that cannot be read: {error}.", remedy) from error

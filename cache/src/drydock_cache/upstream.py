@@ -2,16 +2,16 @@
 
 import contextlib
 import ssl
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpcore
 import httpx
 
 from drydock_cache.corporate import CorporateProxy
-from drydock_cache.egress import ConnectionCount, Egress, UpstreamSettings
-from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.egress import ConnectionCount, Egress, UpstreamSettings, forbidden_address
+from drydock_cache.name_lookup import numeric_address
+from drydock_cache.proxy_account import ProxyAccounts
 from drydock_cache.trust import trust_context
 from drydock_cache.upstream_errors import translate
 
@@ -20,8 +20,6 @@ type RequestHeaders = Sequence[tuple[str, str]]
 _CONNECT_SECONDS = 10.0
 # A company's virus scanner may hold a large download back until it has seen all of it.
 _HEAD_SECONDS = 40.0
-# After a refused password the proxy is left alone for a while: repeated failures lock accounts.
-_REFUSED_PASSWORD_SECONDS = 30.0
 _MAX_CONNECTIONS = 64
 _IDLE_CONNECTIONS = 16
 _IDLE_SECONDS = 30.0
@@ -60,7 +58,7 @@ class Upstream:
         self.settings = settings
         self._count = ConnectionCount()
         self._trust: ssl.SSLContext = trust_context(settings.ca_files)
-        self._password_refused_at: dict[CorporateProxy, float] = {}
+        self._accounts = ProxyAccounts()
         self._client = httpx.AsyncClient(
             transport=_RoutedTransport(self),
             timeout=httpx.Timeout(_HEAD_SECONDS, connect=_CONNECT_SECONDS, pool=None),
@@ -113,28 +111,39 @@ class Upstream:
 
         Raise UpstreamError for everything that goes wrong until the head is there, and while the content is read.
         """
-        request = httpx.Request(method, url, headers=list(headers), content=content)
+        # header values of any bytes: how servers read what is not ASCII (RFC 9110 §5.5) is between them and the client
+        encoded = [(name.encode("latin-1"), value.encode("utf-8", "surrogateescape")) for name, value in headers]
+        with translate(url, None):
+            request = httpx.Request(method, url, headers=encoded, content=content)
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        proxy = self.route(request.url.scheme, request.url.host, port)
-        self._spare_the_account(proxy)
-        with self._watch_password(proxy), translate(url, proxy):
-            response = await self._client.send(request, stream=True)
-            try:
+        proxy = self._guarded_route(request.url.scheme, request.url.host, port)
+        with translate(url, proxy):
+            async with self._accounts.login(proxy) as accepted:
+                request.extensions["trace"] = _when_tunnelled(accepted)
+                response = await self._client.send(request, stream=True)
                 if response.status_code == 407:
+                    await response.aclose()
                     raise httpx.ProxyError("407 Proxy Authentication Required", request=request)
+            try:
                 yield response
             finally:
                 await response.aclose()
 
+    async def content(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """Yield the content as it was sent, for a reader outside of the request's context; raise UpstreamError."""
+        with translate(str(response.request.url), None):
+            async for chunk in response.aiter_raw():
+                yield chunk
+
     async def tunnel(self, host: str, port: int) -> httpcore.AsyncNetworkStream:
         """Open a connection whose bytes nobody reads on the way; the caller closes it. Raise UpstreamError."""
-        proxy = self.route("https", host, port)
-        self._spare_the_account(proxy)
-        with self._watch_password(proxy), translate(f"https://{host}:{port}", proxy):
-            way = Egress(self.settings, self._count, proxy)
+        proxy = self._guarded_route("https", host, port)
+        way = Egress(self.settings, self._count, proxy)
+        with translate(f"https://{host}:{port}", proxy):
             if proxy is None:
                 return await way.connect_tcp(host, port, _CONNECT_SECONDS)
-            return await self._tunnel_through(way, proxy, host, port)
+            async with self._accounts.login(proxy):
+                return await self._tunnel_through(way, proxy, host, port)
 
     async def _tunnel_through(self, way: Egress, proxy: CorporateProxy, host: str, port: int) -> httpcore.AsyncNetworkStream:
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -156,24 +165,23 @@ class Upstream:
         stream: httpcore.AsyncNetworkStream = response.extensions["network_stream"]
         return stream
 
-    def _spare_the_account(self, proxy: CorporateProxy | None) -> None:
-        refused_at = self._password_refused_at.get(proxy) if proxy else None
-        if proxy and refused_at is not None and time.monotonic() - refused_at < _REFUSED_PASSWORD_SECONDS:
-            raise UpstreamError(
-                UpstreamFailure.PROXY_AUTH,
-                f"The corporate proxy {proxy.url} answered 407 (Proxy Authentication Required) less than "
-                f"{_REFUSED_PASSWORD_SECONDS:.0f} seconds ago; it is not asked again yet, so that no account is locked.",
-                "Correct the user and password in HTTPS_PROXY and start drydock again.",
-            )
+    def _guarded_route(self, scheme: str, host: str, port: int) -> CorporateProxy | None:
+        """Return the route; raise UpstreamError for a forbidden address that a corporate proxy would be asked to reach."""
+        proxy = self.route(scheme, host, port)
+        # names are the proxy's to resolve, and a company's own names lead to private addresses rightly
+        if proxy and (address := numeric_address(host)) and (reason := self.settings.refusal(host.lower(), address)):
+            raise forbidden_address(host, address, reason)
+        return proxy
 
-    @contextlib.contextmanager
-    def _watch_password(self, proxy: CorporateProxy | None) -> Iterator[None]:
-        try:
-            yield
-        except UpstreamError as error:
-            if proxy and error.failure is UpstreamFailure.PROXY_AUTH:
-                self._password_refused_at[proxy] = time.monotonic()
-            raise
+
+def _when_tunnelled(accepted: Callable[[], None]) -> Callable[[str, object], Awaitable[None]]:
+    """Return a trace function for httpcore: once TLS begins inside of a tunnel, the proxy has accepted the password."""
+
+    async def trace(event: str, _details: object) -> None:
+        if event == "proxy.start_tls.started":
+            accepted()
+
+    return trace
 
 
 def _authorization(proxy: CorporateProxy) -> list[tuple[bytes, bytes]]:

@@ -34,6 +34,8 @@ def translate(url: str, proxy: CorporateProxy | None) -> Iterator[None]:
         short = "without sending complete" in str(error) or "closed connection" in str(error) or "disconnected" in str(error)
         failure = UpstreamFailure.TRUNCATED if short else UpstreamFailure.PROTOCOL
         raise UpstreamError(failure, f"The upstream {_host(url)} broke HTTP: {error}.", "Try again.") from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise UpstreamError(UpstreamFailure.PROTOCOL, f"{_host(url)} cannot be asked like that: {error}.") from error
     except (httpx.TransportError, httpcore.NetworkError) as error:
         raise UpstreamError(
             UpstreamFailure.TRUNCATED, f"The connection to {_host(url)} broke: {error or type(error).__name__}.", "Try again."

@@ -73,11 +73,11 @@ def pywrangler_path(assets: Path) -> str:
     target = assets / "pywrangler"
 
     def install(folder: Path) -> None:
-        lock = _REPOSITORY / "docker/requirements/worker.txt"
+        pins = _REPOSITORY / "docker/requirements/worker.in"
         # Relocatable, since the folder gets its name at the end.
         for command in (
             ["uv", "venv", "--quiet", "--relocatable", "--no-project", "--python", sys.executable, str(folder / "venv")],
-            ["uv", "pip", "install", "--quiet", "--python", str(folder / "venv"), "--require-hashes", "-r", str(lock)],
+            ["uv", "pip", "install", "--quiet", "--python", str(folder / "venv"), "-r", str(pins)],
         ):
             subprocess.run(command, capture_output=True, text=True, check=True)
 

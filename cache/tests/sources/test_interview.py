@@ -172,7 +172,7 @@ try:
     print(hold_interview(Question((sys.executable, "program.py"), {{"program.py": {_FETCH!r}}}, 10)).urls)
 except DrydockError as error:
     print(error)
-print(before == Path("/etc/resolv.conf").read_bytes(), list(Path("/tmp").iterdir()))
+print(before == Path("/etc/resolv.conf").read_bytes(), list(Path("/tmp").glob("drydock-*")))
 """
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from drydock_cache.errors import ConfigError
@@ -82,7 +83,7 @@ def test_workspaces_are_not_fetched_and_copies_of_one_package_count_once(tmp_pat
         "node_modules/a/node_modules/b": copy,
     }
     assert read_npm_lock(_lock(tmp_path, packages), _REGISTRIES, _MACHINE) == (
-        NpmTarball("https://npm.example.com/r/b/-/b-1.0.0.tgz", "b", "1.0.0", "sha512-abc"),
+        NpmTarball("https://npm.example.com/r/b/-/b-1.0.0.tgz", "b", "1.0.0", "sha512-abc", True),
     )
 
 
@@ -135,31 +136,17 @@ def asked() -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
-@pytest.mark.parametrize(
-    ("name", "version"), [("left", "1.0.0"), ("@scope/right", "2.0.0-beta.1"), ("dots.and_lines", "1.0.0+build.5")]
-)
-def test_npm_ci_asks_for_the_very_address_that_is_listed(
-    asked: tuple[str, list[str]], tmp_path: Path, name: str, version: str
+@pytest.mark.parametrize(("name", "page"), [("left", "left"), ("@scope/right", "@scope%2fright")])
+def test_npm_ci_reads_the_index_page_of_a_package_without_an_address_and_the_plan_says_so(
+    asked: tuple[str, list[str]], tmp_path: Path, name: str, page: str
 ) -> None:
     registry, paths = asked
-    (tmp_path / "package.json").write_text(json.dumps({"name": "x", "version": "1.0.0", "dependencies": {name: version}}))
-    path = _lock(
-        tmp_path,
-        {
-            "": {"name": "x", "version": "1.0.0", "dependencies": {name: version}},
-            f"node_modules/{name}": {"version": version, "integrity": "sha512-" + "A" * 86 + "=="},
-        },
-    )
+    project = {"name": "x", "version": "1.0.0", "dependencies": {name: "1.0.0"}}
+    (tmp_path / "package.json").write_text(json.dumps(project))
+    entry = {"version": "1.0.0", "integrity": "sha512-" + "A" * 86 + "=="}
+    path = _lock(tmp_path, {"": project, f"node_modules/{name}": entry})
     subprocess.run(
-        [
-            "npm",
-            "ci",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-            f"--cache={tmp_path / 'cache'}",
-            "--fetch-retries=0",
-        ],
+        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", f"--cache={tmp_path / 'cache'}", "--fetch-retries=0"],
         cwd=tmp_path,
         env={
             "PATH": os.environ["PATH"],
@@ -170,6 +157,20 @@ def test_npm_ci_asks_for_the_very_address_that_is_listed(
         capture_output=True,
         check=False,
     )
+    assert set(paths) == {f"/some/registry/{page}"}
     (tarball,) = read_npm_lock(path, {"": registry}, _MACHINE)
-    origin = registry.removesuffix("/some/registry/")
-    assert [origin + one for one in dict.fromkeys(paths) if one.endswith(".tgz")] == [tarball.url]
+    assert tarball.is_guessed
+
+
+@pytest.mark.online
+@pytest.mark.parametrize(("name", "version"), [("left-pad", "1.3.0"), ("@types/node", "24.0.0"), ("wrangler", "4.164.0")])
+def test_the_address_that_is_built_is_the_one_that_the_real_registry_names(tmp_path: Path, name: str, version: str) -> None:
+    viewed = subprocess.run(
+        ["npm", "view", f"{name}@{version}", "dist.tarball"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    if viewed.returncode != 0:
+        pytest.skip(f"npm could not reach its registry: {viewed.stderr.strip()[-300:]}")
+    named = viewed.stdout.strip()
+    registry = f"{named.partition('://')[0]}://{urlsplit(named).netloc}/"
+    (tarball,) = read_npm_lock(_lock(tmp_path, {f"node_modules/{name}": {"version": version}}), {"": registry}, _MACHINE)
+    assert tarball.url == named

@@ -66,7 +66,7 @@ def test_a_python_worker_needs_bundles_for_each_runtime_an_interpreter_wheels_an
         ),
     ]
     assert {asset.worker for asset in plan.assets} == {"hello"}
-    assert plan.notes == ()
+    assert plan.notes == ("hello: package-lock.json names no addresses, so npm ci also reads index pages (1).",)
     assert plan_from_json(plan_to_json(plan), "plan.json") == plan
 
 

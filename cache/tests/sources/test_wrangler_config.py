@@ -124,7 +124,8 @@ def test_a_mistake_is_named_with_file_line_expected_and_found(name: str, text: s
             'a.py is Python, so compatibility_flags must hold "python_workers"; found none',
         ),
         (
-            '{"main": "a.py", "compatibility_date": "2026-10-01", "compatibility_flags": ["python_workers"], "env": {"x": {"compatibility_flags": ["y"]}}}',
+            '{"main": "a.py", "compatibility_date": "2026-10-01", "compatibility_flags": ["python_workers"], '
+            '"env": {"x": {"compatibility_flags": ["y"]}}}',
             'a.py is Python, so compatibility_flags in environment "x" must hold "python_workers"; found y',
         ),
     ],
@@ -147,11 +148,11 @@ def test_a_folder_with_two_configurations_is_refused_because_the_tools_would_rea
 
 
 def test_a_folder_without_a_configuration_is_no_worker(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is not a Worker: expected one of wrangler.json, "):
+    with pytest.raises(ConfigError, match=r"is not a Worker: expected one of wrangler\.json, "):
         read_wrangler_config(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "wrangler.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="wrangler.json cannot be read: 'utf-8' codec"):
+    with pytest.raises(ConfigError, match=r"wrangler\.json cannot be read: 'utf-8' codec"):
         read_wrangler_config(tmp_path)

@@ -1,8 +1,13 @@
 """`drydock proxy`: run the proxy in the foreground, say where it listens, stop cleanly on SIGINT and SIGTERM."""
 
 import asyncio
+import contextlib
+import logging
 import os
+import resource
 import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +23,7 @@ from drydock_proxy.listener import Listener
 if TYPE_CHECKING:
     from drydock_proxy.service import ServiceSettings
 
+_DESCRIPTORS = 16384
 
 def proxy(
     store: StoreOption = Path("store"),
@@ -46,10 +52,15 @@ def proxy(
     ] = None,
 ) -> None:
     """Run the caching proxy in the foreground."""
-    # here, because importing mitmproxy takes most of a second that no other command should wait for
-    from drydock_proxy.service import ServiceSettings
+    proxy_port, tls_port = Listener.parse(listen, "--listen"), Listener.parse(tls_listen, "--tls-listen")
+    status_port = Listener.parse(status_listen, "--status-listen")
+    dns_port = Listener.parse(dns_listen, "--dns-listen") if dns_listen else None
+    # pip and npm are asked for their registries while mitmproxy is imported: each takes most of a second
+    with ThreadPoolExecutor(1) as beside:
+        loading = beside.submit(load_policy, config, os.environ)
+        from drydock_proxy.service import ServiceSettings
 
-    policy, notes = load_policy(config, os.environ)
+        policy, notes = loading.result()
     for note in notes:
         terminal.say(f"note: {note}")
     settings = ServiceSettings(
@@ -57,15 +68,17 @@ def proxy(
         upstream=upstream_settings(policy, os.environ, mode, resolve or (), upstream_ca or ()),
         store=store,
         state=state,
-        proxy=Listener.parse(listen, "--listen"),
-        tls=Listener.parse(tls_listen, "--tls-listen"),
-        status=Listener.parse(status_listen, "--status-listen"),
-        dns=Listener.parse(dns_listen, "--dns-listen") if dns_listen else None,
+        proxy=proxy_port,
+        tls=tls_port,
+        status=status_port,
+        dns=dns_port,
         dns_answer=dns_answer,
         export_ca=export_ca,
     )
     start_journal()
+    _raise_descriptor_limit()
     asyncio.run(_run(settings))
+    _end()
 
 
 async def _run(settings: "ServiceSettings") -> None:
@@ -80,6 +93,29 @@ async def _run(settings: "ServiceSettings") -> None:
         terminal.say(f"  proxy   http://{service.proxy}")
         terminal.say(f"  tls     {service.tls}")
         terminal.say(f"  status  http://{service.status}")
+        if service.dns:
+            terminal.say(f"  dns     {service.dns}")
         terminal.say(f"  CA      {settings.state / 'ca.pem'}")
         await stop.wait()
         terminal.say("drydock proxy is stopping")
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many file descriptors as are allowed: many systems start processes with 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _DESCRIPTORS) if hard != resource.RLIM_INFINITY else _DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _end() -> None:
+    """End the process at once, everything being closed: taking half a million objects apart would cost half a second.
+
+    A thread of mitmproxy_rs that calls into an interpreter which is taken apart has ended in a segmentation fault, too.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)

@@ -2,14 +2,15 @@
 
 import json
 import logging
+import re
 import sys
 import time
 from typing import TextIO
-from urllib.parse import urlsplit
 
 from drydock_cache.errors import mask_credentials
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)\?([^\s#\"'<>]*)")
 _access = logging.getLogger("drydock.access")
 
 
@@ -20,12 +21,14 @@ class JsonFormatter(logging.Formatter):
         """Return the line for a record."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, object] = {"time": f"{moment}.{int(record.msecs):03}Z", "level": record.levelname.lower()}
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD and value not in (None, "")}
-        if message := mask_credentials(record.getMessage()):
-            line["message"] = message
+        added = {name: value for name, value in vars(record).items() if name not in _STANDARD and value not in (None, "")}
+        line |= {name: without_secrets(value) if isinstance(value, str) else value for name, value in added.items()}
+        if message := record.getMessage():
+            line["message"] = without_secrets(message)
         if record.exc_info:
-            line["trace"] = mask_credentials(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+            line["trace"] = without_secrets(self.formatException(record.exc_info))
+        text = json.dumps(line, ensure_ascii=False, default=lambda value: without_secrets(str(value)))
+        return text.encode(errors="replace").decode()  # what clients send need not be Unicode
 
 
 def start_journal(stream: TextIO = sys.stdout, level: int = logging.INFO) -> None:
@@ -42,12 +45,15 @@ def start_journal(stream: TextIO = sys.stdout, level: int = logging.INFO) -> Non
 
 
 def log_access(event: str, **fields: object) -> None:
-    """Write one line about a request (`request`), a `tunnel`, a `refused` connection or a `dns` refusal."""
+    """Write one line about a `request`, a `tunnel`, a `refused` connection, a failed `tls` handshake or a `dns` refusal."""
     _access.info("", extra={"event": event, **fields})
 
 
-def shown_url(url: str) -> str:
-    """Return a URL as the journal shows it: without credentials, its query's values hidden, for they may be signatures."""
-    parts = urlsplit(url)
-    names = "&".join(pair.partition("=")[0] + "=…" for pair in parts.query.split("&")) if parts.query else ""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=names, fragment="").geturl()
+def without_secrets(text: str) -> str:
+    """Return a text as the journal shows it: URLs without credentials, their queries' values hidden: they may be signatures."""
+    return _QUERY.sub(_hidden, mask_credentials(text))
+
+
+def _hidden(match: re.Match[str]) -> str:
+    names = (pair.partition("=")[0] + ("=…" if "=" in pair else "") for pair in match[2].split("&"))
+    return f"{match[1]}?{'&'.join(names)}"

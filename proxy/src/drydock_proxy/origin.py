@@ -5,7 +5,8 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from aiohttp import web
 from drydock_cache.answer import Answer, Request, from_error
@@ -13,16 +14,17 @@ from drydock_cache.errors import DrydockError
 from drydock_cache.exchange import Exchange
 from multidict import CIMultiDict
 
-from drydock_proxy.journal import log_access, shown_url
+from drydock_proxy.journal import log_access
 from drydock_proxy.tally import Tally
 
 _log = logging.getLogger(__name__)
 
 # Headers between mitmproxy's side and the origin; the token keeps other local processes from posing as the former.
+# `drydock-refusal` is `STATUS reason`.
 TOKEN, URL, CLIENT, REFUSAL = "drydock-token", "drydock-url", "drydock-client", "drydock-refusal"
 _OURS = frozenset({TOKEN, URL, CLIENT, REFUSAL})
 _CHUNK = 256 << 10
-_MISDIRECTED = 421
+_STOP_SECONDS = 0.1
 
 
 class Origin:
@@ -32,9 +34,10 @@ class Origin:
         self.token = secrets.token_urlsafe(24)
         self._exchange = exchange
         self._tally = tally
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None, max_line_size=64 << 10, max_field_size=64 << 10, keepalive_timeout=600)
+        server = web.Server(
+            self._handle, access_log=None, max_line_size=64 << 10, max_field_size=64 << 10, keepalive_timeout=600
         )
+        self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
         self.address = ("127.0.0.1", 0)
 
     async def start(self) -> None:
@@ -50,60 +53,79 @@ class Origin:
         await self._runner.cleanup()
 
     async def _handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
-        if not hmac.compare_digest(incoming.headers.get(TOKEN, ""), self.token):
+        if not hmac.compare_digest(incoming.headers.get(TOKEN, "").encode(errors="replace"), self.token.encode()):
             return web.Response(status=403, text="This port belongs to drydock itself.\n")
         started = time.monotonic()
-        request = _request(incoming)
-        answer = await self._answer(incoming, request)
-        async with answer.cleanup:
-            response = _head(answer, incoming.method)
-            sent, cut = 0, ""
-            try:
-                await response.prepare(incoming)
-                async for chunk in _chunks(answer.content):
-                    await response.write(chunk)
-                    sent += len(chunk)
-            except DrydockError as error:
-                cut = str(error)
-            except (ConnectionError, asyncio.CancelledError):
-                cut = "the client left"
-                raise
-            finally:
-                self._note(incoming, answer, sent, cut, time.monotonic() - started)
-            if cut:
-                # an answer that ends here must not look complete: no last chunk, no proper end
-                assert incoming.transport is not None
-                incoming.transport.abort()
-                raise ConnectionResetError(cut)
+        answer = await self._answer(incoming)
+        response = _head(answer, incoming.method)
+        sending = _Sending()
+        try:
+            async with answer.cleanup:
+                await sending.send(incoming, response, answer)
+        except DrydockError as error:
+            sending.cut = str(error)
+        except ConnectionError:
+            sending.cut = "the client left"
+        except asyncio.CancelledError:
+            sending.cut = "drydock is stopping"
+            raise
+        except Exception as error:  # the edge of a request: the log gets the trace, the client an answer that is not whole
+            _log.exception("an answer crashed", extra={"url": incoming.headers.get(URL, "")})
+            sending.cut = f"drydock failed inside: {error!r}"
+        finally:
+            self._note(incoming, answer, sending, time.monotonic() - started)
+        if sending.cut and incoming.transport is not None:
+            # an answer that ends here must not look complete: no last chunk, no proper end
+            incoming.transport.abort()
         return response
 
-    async def _answer(self, incoming: web.BaseRequest, request: Request) -> Answer:
+    async def _answer(self, incoming: web.BaseRequest) -> Answer:
+        url = incoming.headers.get(URL, "")
         if refusal := incoming.headers.get(REFUSAL):
-            return from_error(_MISDIRECTED, request.url, refusal, "", ("fwd=bypass",), "misdirected")
-        return await self._exchange.answer(request)
+            status, _, reason = refusal.partition(" ")
+            details = ("fwd=bypass", "detail=request")
+            return from_error(int(status), url, reason, "", details, "misdirected" if status == "421" else "bad-request")
+        headers = tuple((name.lower(), value) for name, value in incoming.headers.items() if name.lower() not in _OURS)
+        content = incoming.content.iter_chunked(_CHUNK) if incoming.can_read_body else None
+        try:
+            return await self._exchange.answer(Request(incoming.method, url, headers, content))
+        except Exception as error:  # the edge of a request: an answer says so, the log gets the trace
+            _log.exception("a request crashed", extra={"url": url})
+            reason = f"drydock failed inside: {error!r}."
+            return from_error(500, url, reason, "", ("fwd=bypass", "detail=internal"), "internal")
 
-    def _note(self, incoming: web.BaseRequest, answer: Answer, sent: int, cut: str, seconds: float) -> None:
+    def _note(self, incoming: web.BaseRequest, answer: Answer, sending: "_Sending", seconds: float) -> None:
         self._tally.requests[answer.outcome] += 1
-        self._tally.bytes_served += sent
+        self._tally.bytes_served += sending.sent
         log_access(
             "request",
             client=incoming.headers.get(CLIENT),
             method=incoming.method,
-            url=shown_url(incoming.headers.get(URL, "")),
+            url=incoming.headers.get(URL, ""),
             status=answer.status,
             outcome=answer.outcome,
             cache_status=answer.cache_status,
-            bytes=sent,
+            bytes=sending.sent,
             ms=round(seconds * 1000, 1),
             error=answer.error,
-            cut=cut,
+            cut=sending.cut,
         )
 
 
-def _request(incoming: web.BaseRequest) -> Request:
-    headers = tuple((name.lower(), value) for name, value in incoming.headers.items() if name.lower() not in _OURS)
-    content = incoming.content.iter_chunked(_CHUNK) if incoming.can_read_body else None
-    return Request(incoming.method, incoming.headers.get(URL, ""), headers, content)
+class _Sending:
+    """How far an answer has come: `sent` bytes of content, and why it was `cut`, if it was."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.cut = ""
+
+    async def send(self, incoming: web.BaseRequest, response: web.StreamResponse, answer: Answer) -> None:
+        await response.prepare(incoming)
+        async with aclosing(_chunks(answer.content)) as chunks:
+            async for chunk in chunks:
+                await response.write(chunk)
+                self.sent += len(chunk)
+        await response.write_eof()
 
 
 def _head(answer: Answer, method: str) -> web.StreamResponse:
@@ -118,10 +140,14 @@ def _head(answer: Answer, method: str) -> web.StreamResponse:
     return response
 
 
-async def _chunks(content: AsyncIterator[bytes] | bytes) -> AsyncIterator[bytes]:
+async def _chunks(content: AsyncIterator[bytes] | bytes) -> AsyncGenerator[bytes]:
     if isinstance(content, bytes):
         if content:
             yield content
         return
-    async for chunk in content:
-        yield chunk
+    try:
+        async for chunk in content:
+            yield chunk
+    finally:
+        if isinstance(content, AsyncGenerator):  # a follower that left must not be waited for
+            await content.aclose()

@@ -6,6 +6,7 @@ dialled tunnel it takes. A connection that nobody announced is closed.
 
 import asyncio
 import contextlib
+import socket
 from dataclasses import dataclass, field
 
 import httpcore
@@ -17,6 +18,7 @@ _CLAIM_SECONDS = 5.0
 _READ_SIZE = 64 << 10
 _WRITE_SECONDS = 60.0
 _FAREWELL_SECONDS = 30.0
+_BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, OSError)
 
 
 @dataclass(eq=False)
@@ -36,20 +38,21 @@ class Relay:
         self._tally = tally
         self._claims: dict[tuple[str, int], asyncio.Future[Tunnel]] = {}
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._splices: set[asyncio.Task[None]] = set()
         self.address = ("127.0.0.1", 0)
 
     async def start(self) -> None:
         """Begin to listen; afterwards `address` is (host, port)."""
-        self._server = await asyncio.start_server(self._splice, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.address = self._server.sockets[0].getsockname()[:2]
 
     async def stop(self) -> None:
         """Close the port and all tunnels."""
         if self._server:
             self._server.close()
-        for writer in self._open:
-            writer.transport.abort()
+        for splice in self._splices:
+            splice.cancel()
+        await asyncio.gather(*self._splices, return_exceptions=True)
 
     async def dial(self, host: str, port: int) -> Tunnel:
         """Connect to a host, through the corporate proxy where there is one; raise UpstreamError."""
@@ -60,50 +63,75 @@ class Relay:
         claim = self._claim(source)
         if not claim.done():
             claim.set_result(tunnel)
+        # a connection that broke before it was accepted must not leave its tunnel to the next one from the same port
+        asyncio.get_running_loop().call_later(_CLAIM_SECONDS, self._expire, source, claim)
 
     def _claim(self, source: tuple[str, int]) -> asyncio.Future[Tunnel]:
         return self._claims.setdefault(source, asyncio.get_running_loop().create_future())
 
-    async def _splice(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        source = writer.get_extra_info("peername")[:2]
+    def _expire(self, source: tuple[str, int], claim: asyncio.Future[Tunnel]) -> None:
+        if self._claims.get(source) is claim:
+            del self._claims[source]
+            self._keep(asyncio.ensure_future(claim.result().stream.aclose()))
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._keep(task)
+        peer = writer.get_extra_info("peername")
+        tunnel = await self._announced(peer[:2]) if peer else None
+        try:
+            if tunnel is not None:
+                await self._splice(reader, writer, tunnel.stream)
+        finally:
+            writer.transport.abort() if tunnel is None else writer.close()
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._splices.add(task)
+        task.add_done_callback(self._splices.discard)
+
+    async def _announced(self, source: tuple[str, int]) -> Tunnel | None:
         try:
             async with asyncio.timeout(_CLAIM_SECONDS):
-                tunnel = await self._claim(source)
+                return await self._claim(source)
         except TimeoutError:
-            writer.close()
-            return
+            return None
         finally:
             self._claims.pop(source, None)
-        self._open.add(writer)
-        try:
-            await self._pump_both(reader, writer, tunnel.stream)
-        except* (httpcore.NetworkError, httpcore.TimeoutException, OSError):
-            pass  # one side broke the connection; the other one is told by closing it
-        finally:
-            self._open.discard(writer)
-            writer.close()
-            with contextlib.suppress(httpcore.NetworkError, OSError):
-                await tunnel.stream.aclose()
 
-    async def _pump_both(
+    async def _splice(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: httpcore.AsyncNetworkStream
     ) -> None:
-        async with asyncio.TaskGroup() as group:
-            down = group.create_task(self._pump_down(stream, writer))
-            up = group.create_task(self._pump_up(reader, stream))
+        down = asyncio.create_task(self._pump_down(stream, writer), name="tunnel down")
+        up = asyncio.create_task(self._pump_up(reader, stream), name="tunnel up")
+        try:
             await asyncio.wait((down, up), return_when=asyncio.FIRST_COMPLETED)
-            if not down.done():  # the client has said all: upstream may finish its answer, but not keep the tunnel for ever
+            if not down.done() and up.exception() is None:
+                # the client has said all: upstream may finish its answer, but not keep the tunnel for ever
                 await asyncio.wait((down,), timeout=_FAREWELL_SECONDS)
+        finally:
             down.cancel()
             up.cancel()
+            # how they ended is told to either side by closing it
+            await asyncio.gather(down, up, return_exceptions=True)
+            with contextlib.suppress(*_BROKEN):
+                await stream.aclose()
 
     async def _pump_up(self, reader: asyncio.StreamReader, stream: httpcore.AsyncNetworkStream) -> None:
         while data := await reader.read(_READ_SIZE):
             await stream.write(data, timeout=_WRITE_SECONDS)
             self._tally.bytes_tunnelled += len(data)
+        _end_of_writing(stream)
 
     async def _pump_down(self, stream: httpcore.AsyncNetworkStream, writer: asyncio.StreamWriter) -> None:
         while data := await stream.read(_READ_SIZE):
             writer.write(data)
             self._tally.bytes_tunnelled += len(data)
             await writer.drain()
+
+
+def _end_of_writing(stream: httpcore.AsyncNetworkStream) -> None:
+    """Pass on that no more bytes will come; httpcore knows no half-closed connections, but leads to the socket."""
+    if stream.get_extra_info("ssl_object") is None and (way := stream.get_extra_info("socket")) is not None:
+        with contextlib.suppress(OSError):
+            way.shutdown(socket.SHUT_WR)

@@ -15,6 +15,7 @@ from drydock_proxy.tally import Tally
 
 _STYLE = """body { font: 16px/1.5 system-ui; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
 td, th { text-align: left; padding: .2rem 1rem .2rem 0 }"""
+_STOP_SECONDS = 0.1
 _LINKS = " · ".join(f'<a href="{path}">{path}</a>' for path in ("/stats", "/metrics", "/readyz", "/ca.pem"))
 _PAGE = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>drydock</title><style>{_STYLE}</style>
@@ -44,7 +45,7 @@ class StatusServer:
                 web.get("/metrics", self._metrics),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS)
         self.address = ("", 0)
 
     async def start(self, host: str, port: int) -> None:

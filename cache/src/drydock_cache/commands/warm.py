@@ -66,6 +66,9 @@ def warm(
 
 async def _warm(root: Path, settings: UpstreamSettings, assets: Sequence[Asset]) -> list[Prefetched]:
     store = Store.open(root)
+    if store.read_only:
+        store.close()
+        raise store.read_only
     upstream = Upstream(settings)
     fetcher = Fetcher(store, upstream)
     reports: dict[Asset, Callable[[int, int | None], None]] = {}

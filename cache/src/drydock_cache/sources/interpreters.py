@@ -13,9 +13,12 @@ from drydock_cache.sources.registry import strip_credentials
 _SECONDS = 60.0
 # Functions that pywrangler's own sync calls; they read the wrangler configuration of the working directory.
 _ASK_PYWRANGLER = """
-import json
+import json, sys, click
 from pywrangler import utils
-print(json.dumps([utils.get_python_version(), utils.get_uv_pyodide_interp_name(), utils.get_pyodide_index()]))
+try:
+    print(json.dumps([utils.get_python_version(), utils.get_uv_pyodide_interp_name(), utils.get_pyodide_index()]))
+except click.exceptions.Exit as refusal:
+    sys.exit(refusal.exit_code)  # the reason was logged
 """
 
 

@@ -18,12 +18,17 @@ _NODE_MODULES = "node_modules/"
 
 @dataclass(frozen=True)
 class NpmTarball:
-    """One package tarball; `integrity` is the lock's Subresource Integrity text (sha512 as a rule), empty if it has none."""
+    """One package tarball; `integrity` is the lock's Subresource Integrity text (sha512 as a rule), empty if it has none.
+
+    `is_guessed` says that the lock has no address: the URL is what registries use as a rule, but npm itself takes it from
+    the package's index page, which it reads first.
+    """
 
     url: str
     name: str
     version: str
     integrity: str
+    is_guessed: bool
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,13 @@ def _tarball(path: Path, place: str, entry: Mapping[str, object], registries: Ma
         raise ConfigError(
             f"{path}: expected {place} to have a version, found none.", "Write it anew: npm install --package-lock-only"
         )
-    url = strip_credentials(resolved) if isinstance(resolved, str) else _registry_url(name, version, registries)
-    return NpmTarball(url, name, version, integrity if isinstance(integrity, str) else "")
+    guessed = not isinstance(resolved, str)
+    url = _registry_url(name, version, registries) if guessed else strip_credentials(str(resolved))
+    return NpmTarball(url, name, version, integrity if isinstance(integrity, str) else "", guessed)
 
 
 def _registry_url(name: str, version: str, registries: Mapping[str, str]) -> str:
-    """Build the address that npm builds for a package of a lock without `resolved`."""
+    """Build the address that a registry gives a package's tarball."""
     scope = name.partition("/")[0] if name.startswith("@") else ""
     registry = registries.get(scope) or registries[""]
     base = name.rpartition("/")[2]

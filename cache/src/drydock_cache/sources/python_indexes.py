@@ -163,5 +163,6 @@ def _ask_pip(arguments: list[str], environ: Mapping[str, str]) -> str | None:
 def _interpreters(environ: Mapping[str, str]) -> Iterator[Path]:
     # Our own environment may have no pip (uv makes them without), while the Python below it, or another on PATH, does.
     folders = [Path(one) for one in (environ.get("PATH") or os.defpath).split(os.pathsep) if one]
-    candidates = [Path(sys.executable), Path(sys.base_prefix) / "bin/python3", *(one / "python3" for one in folders)]
+    own = Path(sys.executable)
+    candidates = [own, own.resolve(), *(one / "python3" for one in folders)]
     yield from dict.fromkeys(path for path in candidates if path.is_file())

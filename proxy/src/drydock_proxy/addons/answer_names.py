@@ -52,4 +52,4 @@ class AnswerNames:
             self._said.clear()
         self._said[name] = now
         decision = self._policy.host(name)
-        log_access("dns", name=name, outcome="refused", reason=decision.reason, mend=decision.mend)
+        log_access("dns", host=name, outcome="refused", reason=decision.reason, mend=decision.mend)

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 # At the end, so that nothing of today's SDK, which also lies there, stands in front of the runtime's own modules.
 sys.path.append(str(Path(__file__).parent / "python_modules"))
 
-from app import app  # noqa: E402
-from js import Headers, Response  # noqa: E402
+from app import app
+from js import Headers, Response
 
 
 def scope_of(request):

@@ -1,8 +1,8 @@
 """The entry in the form of Python 3.14 Workers."""
 
+import asgi
 from app import app
 
-import asgi
 from workers import WorkerEntrypoint
 
 

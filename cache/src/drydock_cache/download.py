@@ -1,0 +1,129 @@
+"""Downloads: what to fetch, what its head said, and how clients follow a fetch that is under way."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from drydock_cache.blobs import Blob
+from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.growing import GrowingContent
+from drydock_cache.index import Expected, Headers, StoredResponse
+from drydock_cache.keys import CacheKey
+from drydock_cache.resume import Partial
+from drydock_cache.upstream import RequestHeaders
+
+DEFAULT_MAX_SIZE = 4 << 30
+
+
+@dataclass(frozen=True)
+class Head:
+    """What came before the content: the final URL after redirects, status, headers with lower-case names, times in seconds."""
+
+    url: str
+    status: int
+    headers: Headers
+    request_time: float
+    response_time: float
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header, or None."""
+        return next((value for header, value in self.headers if header == name), None)
+
+    @property
+    def length(self) -> int | None:
+        """The announced length in bytes of the content, or None."""
+        value = self.header("content-length")
+        return int(value) if value is not None and value.isdecimal() else None
+
+    @property
+    def delimited(self) -> bool:
+        """Whether a content that was cut can be told from a whole one (RFC 9112 §8)."""
+        return self.length is not None or self.header("transfer-encoding") is not None
+
+
+class Verdict(Enum):
+    """What becomes of a response: stored, or only passed on to the clients that wait for it."""
+
+    STORE = "store"
+    PASS = "pass"  # noqa: S105 - no password
+
+
+@dataclass(frozen=True)
+class FetchRequest:
+    """What to fetch and how to judge it.
+
+    `judge` sees the head and says what becomes of the response, or raises UpstreamError for one that nobody may get;
+    `make` builds the stored response for the finished blob. `headers` are sent upstream as they are.
+    """
+
+    key: CacheKey
+    headers: RequestHeaders
+    judge: Callable[[Head], Verdict]
+    make: Callable[[Head, Blob], StoredResponse]
+    follow_redirects: bool = True
+    expected: Expected | None = None
+    max_size: int = DEFAULT_MAX_SIZE
+
+    def limit(self, status: int) -> int:
+        """Return how many bytes of a response with this status are accepted."""
+        known = self.expected.size if self.expected and status == 200 else None
+        return self.max_size if known is None else known
+
+    def check_length(self, head: Head) -> None:
+        """Raise UpstreamError when the head announces what cannot be right, before any client gets a byte of it."""
+        if head.length is None or head.status == 304:
+            return
+        if head.length > self.limit(head.status):
+            raise too_large(self.key.url, self.limit(head.status))
+        known = self.expected.size if self.expected and head.status == 200 else None
+        if known is not None and head.length != known:
+            raise UpstreamError(
+                UpstreamFailure.DIGEST_MISMATCH,
+                f"The upstream of {self.key.url} sent another file than expected: expected {known} bytes, "
+                f"found {head.length}; nothing was stored.",
+                "Find out who answers for that host: a proxy that alters downloads, or a release that was replaced.",
+            )
+
+
+@dataclass
+class Download:
+    """A fetch under way: await its head, then follow `content`.
+
+    `storing` says whether it is to be stored, as far as is known; `stored` is set when it was, and `unstored` is the reason
+    why it was not, as a clause.
+    """
+
+    request: FetchRequest
+    head: asyncio.Future[Head]
+    content: GrowingContent | None = None
+    stored: StoredResponse | None = None
+    unstored: str = ""
+    retries: int = 0
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def received(self) -> int:
+        """How many bytes of content arrived."""
+        return self.content.written if self.content else 0
+
+    @property
+    def storing(self) -> bool:
+        """Whether the response is stored, or on its way there."""
+        return self.stored is not None or (self.content is not None and self.content.storable and not self.unstored)
+
+    @property
+    def partial(self) -> Partial | None:
+        """What arrived before a cut, or None when no client was given a head yet."""
+        return Partial(self.head.result().headers, self.received) if self.content else None
+
+    async def wait_head(self) -> Head:
+        """Return the head; raise UpstreamError. Safe for many waiters, any of which may be cancelled."""
+        return await asyncio.shield(self.head)
+
+
+def too_large(url: str, limit: int) -> UpstreamError:
+    """Return the error for content that is larger than it may be."""
+    return UpstreamError(
+        UpstreamFailure.TOO_LARGE, f"The upstream of {url} sends more than the {limit} bytes that are accepted."
+    )

@@ -1,0 +1,47 @@
+"""Fixtures for tests of the store and of the exchange, with the misbehaving upstream as the internet."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drydock_cache.configuration import parse_resolve
+from drydock_cache.egress import UpstreamSettings
+from tests.upstream.scripted import Upstream
+
+from cache.tests.harness import POLICY, Drydock
+
+type StartDrydock = Callable[..., Drydock]
+
+
+@pytest.fixture
+def internet(start_upstream: Callable[..., Upstream]) -> Upstream:
+    """The misbehaving upstream, with assets.example, index.example and other.example."""
+    return start_upstream("assets.example", "index.example", "other.example")
+
+
+@pytest.fixture
+def settings(internet: Upstream, authority_file: Path) -> UpstreamSettings:
+    """How the internet of the tests is reached."""
+    return UpstreamSettings(resolve=parse_resolve(internet.resolve), ca_files=(authority_file,))
+
+
+@pytest.fixture
+async def start_drydock(settings: UpstreamSettings, tmp_path: Path) -> AsyncIterator[StartDrydock]:
+    """Starts exchanges: start_drydock(root, policy=…, mode=…); all end with the test."""
+    async with AsyncExitStack() as stack:
+
+        def start(root: Path | None = None, policy: str = POLICY, **changes: Any) -> Drydock:
+            drydock = Drydock(root or tmp_path / "store", replace(settings, **changes), policy)
+            stack.push_async_callback(drydock.close)
+            return drydock
+
+        yield start
+
+
+@pytest.fixture
+async def drydock(start_drydock: StartDrydock) -> Drydock:
+    """An exchange with a store of its own."""
+    return start_drydock()

@@ -1,0 +1,58 @@
+"""What the worker container's arguments mean."""
+
+from pathlib import Path
+
+import pytest
+from worker_commands import Plan, Preparation, plan
+from worker_errors import WorkerError
+from worker_project import Project
+
+JAVASCRIPT = Project(Path("/worker"), python=False, dependencies=(), npm_lock=False)
+PYTHON = Project(Path("/worker"), python=True, dependencies=(), npm_lock=False)
+
+
+@pytest.mark.parametrize("arguments", [(), ("dev",)])
+def test_a_worker_is_served_on_all_addresses_and_its_port(arguments: tuple[str, ...]) -> None:
+    decided = plan(arguments, {"PORT": "8786"}, PYTHON)
+    assert decided.preparation is Preparation.INSTALL
+    assert decided.command is not None
+    assert decided.command[:6] == ("wrangler", "dev", "--ip", "0.0.0.0", "--port", "8786")  # noqa: S104 # in a container
+
+
+def test_more_arguments_of_dev_reach_wrangler() -> None:
+    assert (plan(("dev", "--env", "old"), {}, PYTHON).command or ())[-2:] == ("--env", "old")
+
+
+@pytest.mark.parametrize("port", ["", "0", "80x", "123456", "-1"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(WorkerError, match=f"PORT is not a port number: expected 1 to 65535, found '{port}'"):
+        plan(("dev",), {"PORT": port}, PYTHON)
+
+
+def test_sync_installs_and_ends() -> None:
+    assert plan(("sync",), {}, PYTHON) == Plan(Preparation.INSTALL, None)
+
+
+@pytest.mark.parametrize(("project", "program"), [(PYTHON, "pywrangler"), (JAVASCRIPT, "wrangler")])
+def test_deploy_takes_the_tool_that_the_worker_needs(project: Project, program: str) -> None:
+    decided = plan(("deploy",), {"CLOUDFLARE_API_TOKEN": "secret"}, project)
+    assert decided == Plan(Preparation.INSTALL, (program, "deploy"))
+
+
+def test_a_missing_token_is_said_before_anything_is_installed() -> None:
+    with pytest.raises(WorkerError, match="CLOUDFLARE_API_TOKEN is not set"):
+        plan(("deploy",), {"CLOUDFLARE_API_TOKEN": ""}, PYTHON)
+
+
+def test_a_dry_run_needs_no_token() -> None:
+    assert plan(("deploy", "--dry-run"), {}, PYTHON).command == ("pywrangler", "deploy", "--dry-run")
+
+
+def test_any_other_command_runs_as_it_is_without_a_worker() -> None:
+    assert plan(("wrangler", "d1", "list"), {}, None) == Plan(Preparation.NOTHING, ("wrangler", "d1", "list"))
+
+
+@pytest.mark.parametrize("word", ["dev", "sync", "deploy"])
+def test_without_a_worker_the_place_for_it_is_named(word: str) -> None:
+    with pytest.raises(WorkerError, match=f"`{word}` needs a Worker: expected its folder at /drydock/worker"):
+        plan((word,), {"CLOUDFLARE_API_TOKEN": "secret"}, None)

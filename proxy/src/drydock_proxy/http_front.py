@@ -1,0 +1,90 @@
+"""HTTP towards clients: mitmproxy's HTTP/1 server with a bound on what it holds unread, and with errors in our own form.
+
+mitmproxy reads heads of any length into memory, is stopped short by trailers, and answers what it cannot read with a page of
+its own that no client of a cache expects.
+"""
+
+from drydock_cache.answer import from_error
+from mitmproxy import http
+from mitmproxy.connection import ConnectionState
+from mitmproxy.net.http import http1
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HTTPMode, HttpLayer
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError, ResponseProtocolError
+from mitmproxy.proxy.layers.http._http1 import Http1Server
+
+from drydock_proxy.journal import log_access
+
+# Heads, lines of chunk sizes, and requests that come while an answer is under way.
+_MOST_UNREAD = 64 << 10
+_UNREADABLE = "The request breaks the rules of HTTP/1.1"
+_TOO_LONG = f"More than {_MOST_UNREAD >> 10} KiB came without a whole head of a request."
+_TRAILERS = "The request has trailers, which are not passed on."
+
+
+class HttpFront(HttpLayer):
+    """mitmproxy's HTTP layer with this module's server towards the client."""
+
+    def __init__(self, context: Context, mode: HTTPMode) -> None:
+        super().__init__(context, mode)
+        self.connections[context.client] = _Server(context.fork())
+
+
+class _Server(Http1Server):
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        try:
+            yield from super()._handle_event(event)
+        except NotImplementedError:  # trailers; nobody else would end the request, and the client would wait
+            yield from self._give_up(400, _TRAILERS)
+        if len(self.buf) > _MOST_UNREAD and self.state != self.passthrough:
+            yield from self._give_up(431, _TOO_LONG)
+
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and self.conn.state & ConnectionState.CAN_WRITE:
+            status = event.code.http_status_code()
+            if status is not None and not self.response:
+                yield from self._refuse(status, _reason(status, event.message))
+            yield commands.CloseConnection(self.conn)
+        else:
+            yield from super().send(event)
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        for command in super().read_headers(event):
+            if isinstance(command, commands.SendData):  # the page for a head that cannot be read
+                yield from self._refuse(400, f"{_UNREADABLE}.")
+            else:
+                yield command
+
+    def _give_up(self, status: int, reason: str) -> layer.CommandGenerator[None]:
+        self.state = self.done
+        self.buf.maybe_extract_at_most(len(self.buf))
+        if self.conn.state & ConnectionState.CAN_WRITE and not self.response:
+            yield from self._refuse(status, reason)
+        yield commands.CloseConnection(self.conn)
+        if self.request:
+            yield ReceiveHttp(RequestProtocolError(self.stream_id, reason, ErrorCode.CLIENT_DISCONNECTED))
+
+    def _refuse(self, status: int, reason: str) -> layer.CommandGenerator[None]:
+        log_access("request", client=self.conn.peername[0], status=status, outcome="error", error=reason)
+        yield commands.SendData(self.conn, http1.assemble_response(error_response(status, "", reason, "", "request")))
+
+
+def error_response(status: int, url: str, reason: str, mend: str, failure: str) -> http.Response:
+    """Return an error as every other part of drydock words it: JSON, with a Cache-Status, and the connection ends after it."""
+    answer = from_error(status, url, reason, mend, ("fwd=bypass", f"detail={failure}"), failure)
+    assert isinstance(answer.content, bytes)
+    headers = http.Headers([(name.encode(), value.encode()) for name, value in answer.headers])
+    headers["Cache-Status"] = answer.cache_status
+    headers["Content-Length"] = str(len(answer.content))
+    headers["Connection"] = "close"
+    return http.Response.make(status, answer.content, headers)
+
+
+def _reason(status: int, message: str) -> str:
+    if status >= 500:
+        return f"drydock failed inside: {message}."
+    return f"{_UNREADABLE}: {message.partition(', refusing')[0].removesuffix(' from client')}."
+
+

@@ -1,0 +1,129 @@
+"""mitmproxy with the few addons that are needed: started so that each port is known to be open, and stopped whole."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from drydock_cache.errors import ConfigError
+from mitmproxy.exceptions import OptionsError
+from mitmproxy.master import Master
+from mitmproxy.options import Options
+from mitmproxy_rs.udp import UdpServer
+
+from drydock_proxy.listener import Listener
+from drydock_proxy.proxyserver import Proxyserver
+
+# `.invalid` (RFC 2606): the addons name every server themselves; were one missed, nothing would be found under this name.
+# `tls` and not `https`, with which mitmproxy would listen for QUIC on the UDP port as well.
+_TLS_MODE = "reverse:tls://refused.invalid:443"
+_PROXY_MODE = "regular"
+_DNS_MODE = "dns"
+_STOP_SECONDS = 0.5
+
+
+class _Ready(asyncio.Event):
+    """An addon that is set once mitmproxy has tried to open its ports."""
+
+    def running(self) -> None:
+        self.set()
+
+
+@dataclass(frozen=True)
+class _Port:
+    mode: str
+    listener: Listener
+    option: str
+
+
+class Interception:
+    """The ports where clients connect: `add` addons, `start`, and afterwards `proxy`, `tls` and `dns` are as really taken."""
+
+    def __init__(self, tls: Listener, proxy: Listener, dns: Listener | None) -> None:
+        self.tls, self.proxy, self.dns = tls, proxy, dns
+        self._proxies = Proxyserver()
+        self._ready = _Ready()
+        self._master = Master(Options())
+        self._master.addons.add(self._proxies, self._ready)
+        self._running: asyncio.Task[None] | None = None
+
+    def add(self, *addons: object) -> None:
+        """Add addons of ours behind those that are there."""
+        self._master.addons.add(*addons)
+
+    def is_listening(self) -> bool:
+        """Tell whether every port is open."""
+        return all(server.is_running for server in self._proxies.servers)
+
+    async def drop(self, client: str) -> None:
+        """Close the connection of the client with that id, as if it had been silent for too long."""
+        if handler := self._proxies.connections.get(client):
+            await handler.on_timeout()
+
+    async def start(self) -> None:
+        """Open the ports; raise ConfigError, naming the option, for one that cannot be."""
+        ports = {f"{port.mode}@{port.listener}": port for port in self._ports()}
+        try:
+            self._master.options.update(
+                mode=list(ports),
+                connection_strategy="lazy",  # nothing is connected to before an addon has said where
+                upstream_cert=False,
+                http2=False,
+                http3=False,
+                keep_host_header=True,
+                websocket=False,
+                rawtcp=False,
+            )
+        except OptionsError as error:
+            raise ConfigError(f"The proxy cannot listen like that: {error}.", "Give each listener a port of its own.") from None
+        self._running = asyncio.create_task(self._master.run(), name="mitmproxy")
+        ready = asyncio.create_task(self._ready.wait(), name="ports are open")
+        await asyncio.wait({ready, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._running.done():
+            self._running.result()
+        for server in self._proxies.servers:
+            if server.last_exception is not None:
+                port = ports[server.mode.full_spec]
+                raise port_error(port.listener, port.option, server.last_exception)
+        found = {server.mode.type_name: Listener(*server.listen_addrs[0][:2]) for server in self._proxies.servers}
+        self.tls, self.proxy, self.dns = found["reverse"], found["regular"], found.get("dns")
+
+    async def stop(self) -> None:
+        """Close the ports and every connection; ends within half a second whatever clients do."""
+        if self._running is None:
+            return
+        self._master.shutdown()
+        await asyncio.wait({self._running})
+        udp = [one for server in self._proxies.servers for one in getattr(server, "_servers", ()) if isinstance(one, UdpServer)]
+        for server in self._proxies.servers:
+            if server.is_running:
+                await server.stop()
+        for client in tuple(self._proxies.connections.values()):
+            await client.on_timeout()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                # threads of mitmproxy_rs must have left the interpreter before it ends
+                await asyncio.gather(*(one.wait_closed() for one in udp))
+                while self._proxies.connections:
+                    await asyncio.sleep(0.01)
+
+    def _ports(self) -> list[_Port]:
+        wanted = [_Port(_TLS_MODE, self.tls, "--tls-listen"), _Port(_PROXY_MODE, self.proxy, "--listen")]
+        if self.dns:
+            wanted.append(_Port(_DNS_MODE, self.dns, "--dns-listen"))
+        ports = []
+        for port in wanted:
+            try:
+                ports.append(_Port(port.mode, port.listener.concrete(), port.option))
+            except OSError as error:
+                raise port_error(port.listener, port.option, error) from error
+        return ports
+
+
+def port_error(listener: Listener, option: str, error: BaseException) -> ConfigError:
+    """Return the error for a port that cannot be listened on."""
+    reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+    return ConfigError(
+        f"{listener} cannot be listened on: {reason}.",
+        f"See what uses it with ss -ltnp 'sport = :{listener.port}', or choose another one with {option} ADDRESS:PORT.",
+    )

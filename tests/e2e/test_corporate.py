@@ -1,0 +1,79 @@
+"""Behind a corporate proxy that wants a password: the same cold start works, and a wrong password is said clearly."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.compose import Project
+from tests.e2e.stack import RUNTIME_2024, Stack, declare_stack, new_password
+from tests.internet.build_www import BUNDLE
+
+pytestmark = pytest.mark.timeout(600)
+
+PASSWORD = new_password()
+BUNDLE_URL = f"https://{BUNDLE}"
+
+
+@pytest.fixture(scope="module")
+def bumped(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """A Python Worker, started from nothing through a Squid that wants a password and re-signs TLS with its own CA."""
+    env = {
+        **RUNTIME_2024,
+        "CORPORATE_PASSWORD": PASSWORD,
+        "HTTPS_PROXY": f"http://worker:{PASSWORD}@corporate:3128",
+        "HTTP_PROXY": f"http://worker:{PASSWORD}@corporate:3128",
+        "NO_PROXY": "localhost",
+        "E2E_UPSTREAM_CA": "/corporate/corporate.pem",
+    }
+    stack = declare_stack(declare_project, tmp_path_factory.mktemp("corporate"), "corporate", 104, env)
+    stack.project.up("internet", "corporate", "corporate-plain")
+    stack.project.up("hello", "gateway")
+    return stack
+
+
+def squid_log(stack: Stack, service: str) -> list[str]:
+    """Return the requests that a Squid answered."""
+    return [line for line in stack.project.logs(service).splitlines() if "TCP_" in line or "NONE_" in line]
+
+
+def test_a_cold_start_works_through_the_corporate_proxy(bumped: Stack) -> None:
+    """The Worker answers, and its bundle came through Squid, once."""
+    assert bumped.hello("/status")[0] == 200
+    assert bumped.internet.count(BUNDLE) == 1
+    assert any(BUNDLE.partition("/")[0] in line for line in squid_log(bumped, "corporate"))
+
+
+def test_a_workers_fetch_is_tunnelled_through_the_corporate_proxy_unread(bumped: Stack) -> None:
+    """Through a Squid with a password that passes TLS on, a Worker's own fetch sees the host's own certificate."""
+    plain = f"http://worker:{PASSWORD}@corporate-plain:3128"
+    through = Stack(bumped.project.with_env(HTTPS_PROXY=plain, HTTP_PROXY=plain, E2E_UPSTREAM_CA="/internet/internet.pem"), bumped.network)
+    through.project.up("outside")
+    status, body = through.inside("outside", "/fetch?url=https://api.example.net/by-squid")
+    assert status == 200
+    answer = json.loads(body)
+    assert answer["path"] == "/by-squid"
+    assert answer["certificate_sha256"] == through.internet.certificate("api.example.net")
+    assert any("CONNECT api.example.net:443" in line for line in squid_log(through, "corporate-plain"))
+    tunnels = [line for line in through.journal() if line["event"] == "tunnel"]
+    assert [(line["host"], line["outcome"]) for line in tunnels] == [("api.example.net", "opened")]
+
+
+def test_a_wrong_password_names_the_proxy_and_407(bumped: Stack) -> None:
+    """The error says who refused and why, and asks Squid once, so that no account is locked."""
+    wrong = new_password()
+    url = f"http://worker:{wrong}@corporate:3128"
+    refused = Stack(bumped.project.with_env(HTTPS_PROXY=url, HTTP_PROXY=url), bumped.network)
+    asked = len([line for line in squid_log(refused, "corporate") if "407" in line])
+    other = BUNDLE_URL.replace("_3.capnp.bin", "_4.capnp.bin")
+    done = refused.project.compose("run", "--rm", "--no-deps", "warm", "warm", "--url", other, "--url", f"{other}x", check=False)
+    assert done.returncode == 1
+    assert "http://corporate:3128 answered 407" in done.stderr
+    assert "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT" in done.stderr
+    assert len([line for line in squid_log(refused, "corporate") if "407" in line]) == asked + 1
+    assert wrong not in done.stdout + done.stderr + refused.project.logs()
+
+
+def test_no_credential_is_in_any_log(bumped: Stack) -> None:
+    """What every service printed holds no password."""
+    assert PASSWORD not in bumped.project.logs()
