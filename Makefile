@@ -1,6 +1,8 @@
 # Every task of the project; make alone prints them.
 .DEFAULT_GOAL := help
 WORKER ?= hello
+# The services that make warm installs packages for.
+WORKERS ?= hello hello-js
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
@@ -15,8 +17,10 @@ up: ## Start the proxy and the Workers, and wait until they answer
 down: ## Stop everything; what was downloaded and the Workers' data stay
 	docker compose down
 
-warm: ## Download what the Workers' runtime will ask for, into the store
-	docker compose run --rm --build warm
+warm: ## Download what the Workers' runtime and packages need, into the store
+	docker compose build
+	docker compose run --rm warm
+	@for worker in $(WORKERS); do docker compose run --rm $$worker sync || exit 1; done
 
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
 	@docker/test-run python -m pytest $(ARGS)

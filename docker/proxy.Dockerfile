@@ -18,12 +18,12 @@ COPY docker/worker-python-install /usr/local/bin/
 COPY docker/requirements/drydock-proxy.txt docker/requirements/drydock-build.txt /tmp/
 # Dependencies before the packages: a changed source file installs nothing again.
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
-    sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-proxy.txt
+    sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-proxy.txt \
+ && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt
 COPY cache /tmp/cache
 COPY proxy /tmp/proxy
-RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
-    sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /tmp/drydock-build.txt \
- && sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/proxy /tmp/drydock-build.txt
+RUN sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /opt/build \
+ && sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/proxy /opt/build
 
 # ---- the image ------------------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS proxy

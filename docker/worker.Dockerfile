@@ -33,10 +33,10 @@ FROM python-tools AS drydock
 COPY docker/requirements/drydock-cache.txt docker/requirements/drydock-build.txt /tmp/
 # Dependencies before the package: a changed source file installs nothing again.
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
-    sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-cache.txt
+    sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-cache.txt \
+ && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt
 COPY cache /tmp/cache
-RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
-    sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /tmp/drydock-build.txt
+RUN sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /opt/build
 
 # ---- the image ------------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS worker

@@ -29,6 +29,7 @@ PLAYED = (
     "release-assets.githubusercontent.com",
     "index.pyodide.org",
     "api.example.net",
+    "api.cloudflare.com",
 )
 CLIENT = build_opener(ProxyHandler({}))
 # What runs inside a Worker's container to ask it: there is no curl in the image.

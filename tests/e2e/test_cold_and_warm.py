@@ -129,7 +129,9 @@ def test_the_ca_key_is_where_only_the_proxy_looks(warm: Stack, tmp_path: Path) -
     """Of all services the proxy alone mounts the volume with the CA's key, and its modes keep others out."""
     config = warm.project.compose("config", "--format", "json").stdout
     services = json.loads(config)["services"]
-    mounting = [name for name, service in services.items() for mount in service.get("volumes", ()) if mount.get("source") == "state"]
+    mounting = [
+        name for name, service in services.items() for mount in service.get("volumes", ()) if mount.get("source") == "state"
+    ]
     assert mounting == ["proxy"]
     warm.project.compose("up", "--detach", "--wait", "proxy")
     modes = "import os, glob; print([oct(os.stat(p).st_mode & 0o777) for p in sorted(glob.glob('/var/lib/drydock/state/*/*'))])"

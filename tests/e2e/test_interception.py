@@ -4,7 +4,6 @@ import hashlib
 import json
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,7 +66,11 @@ def fetched(stack: Stack, url: str) -> tuple[int, str]:
 
 def refusals(stack: Stack, host: str) -> list[dict[str, Any]]:
     """Return the journal's lines about connections or names that were refused."""
-    return [line for line in stack.journal() if line.get("host") == host and (line["event"] == "refused" or line["outcome"] == "refused")]
+    return [
+        line
+        for line in stack.journal()
+        if line.get("host") == host and (line["event"] == "refused" or line["outcome"] == "refused")
+    ]
 
 
 def test_workers_start_through_interception_alone(stack: Stack) -> None:
@@ -118,7 +121,14 @@ def test_a_name_outside_the_policy_fails_at_once_and_the_journal_says_how_to_all
 
 @pytest.mark.parametrize(
     ("host", "port"),
-    [("1.1.1.1", 443), ("203.0.113.9", 80), ("169.254.169.254", 80), ("172.17.0.1", 22), ("example.org", 443), ("{network}.1", 22)],
+    [
+        ("1.1.1.1", 443),
+        ("203.0.113.9", 80),
+        ("169.254.169.254", 80),
+        ("172.17.0.1", 22),
+        ("example.org", 443),
+        ("{network}.1", 22),
+    ],
 )
 def test_no_address_outside_is_reachable(stack: Stack, host: str, port: int) -> None:
     """Neither by address nor by name does a Worker's container get anywhere; the host's own services are outside, too."""
@@ -127,7 +137,8 @@ def test_no_address_outside_is_reachable(stack: Stack, host: str, port: int) -> 
 
 
 @pytest.mark.parametrize(
-    "target", ["example.org:443", "169.254.169.254:80", "10.0.0.1:443", "api.example.net:22", "sparrow.cloudflare.com:443", "[::1]:8080"]
+    "target",
+    ["example.org:443", "169.254.169.254:80", "10.0.0.1:443", "api.example.net:22", "sparrow.cloudflare.com:443", "[::1]:8080"],
 )
 def test_connect_to_what_the_policy_denies_is_refused_with_the_reason(stack: Stack, target: str) -> None:
     """The proxy answers 403 at once, with a body that says why and how to allow it."""
@@ -140,7 +151,9 @@ def test_connect_to_what_the_policy_denies_is_refused_with_the_reason(stack: Sta
 def test_only_the_status_port_and_the_workers_are_published_and_on_loopback_alone(stack: Stack) -> None:
     """Nothing is published beyond 127.0.0.1, and neither the proxy's port nor its DNS is published at all."""
     services = json.loads(stack.project.compose("config", "--format", "json").stdout)["services"]
-    published = {name: [(port["host_ip"], port["target"]) for port in service.get("ports", ())] for name, service in services.items()}
+    published = {
+        name: [(port["host_ip"], port["target"]) for port in service.get("ports", ())] for name, service in services.items()
+    }
     del published["internet"]
     assert {name: ports for name, ports in published.items() if ports} == {
         "proxy": [("127.0.0.1", 8080)],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.compose import REPOSITORY, Project
-from tests.e2e.stack import RUNTIME_NEWEST, STACK_NEWEST, Stack, declare_stack
+from tests.e2e.stack import RUNTIME_NEWEST, STACK_NEWEST, Stack, declare_stack, new_password
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -117,6 +117,20 @@ def test_deploy_needs_a_token_and_a_dry_run_needs_neither_token_nor_network(stac
     dry = stack.project.compose("run", "--rm", "--no-deps", "hello-js", "deploy", "--dry-run")
     assert "--dry-run: exiting now" in dry.stdout + dry.stderr
     assert stack.stats()["upstream_connections"] == before
+
+
+def test_deploy_goes_to_cloudflare_through_a_blind_tunnel(stack: Stack) -> None:
+    """wrangler's request with the token reaches the API; on the way the proxy saw a host name and nothing more."""
+    token = new_password()
+    account = "0" * 32
+    variables = ("--env", f"CLOUDFLARE_API_TOKEN={token}", "--env", f"CLOUDFLARE_ACCOUNT_ID={account}")
+    stack.project.compose("run", "--rm", *variables, "reload", "deploy", check=False)
+    asked = [request for request in stack.internet.log()["requests"] if request["host"] == "api.cloudflare.com"]
+    assert any(account in request["path"] for request in asked), asked
+    lines = [line for line in stack.journal() if "api.cloudflare.com" in json.dumps(line)]
+    assert lines
+    assert {line["event"] for line in lines} == {"tunnel"}
+    assert token not in stack.project.logs()
 
 
 def test_a_saved_file_is_live_at_once(stack: Stack, tmp_path: Path) -> None:

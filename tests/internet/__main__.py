@@ -33,7 +33,7 @@ def main() -> None:
     authority = Authority.kept_in(arguments.state, "Internet test root")
     authority.write(arguments.ca)
     log, control_log = Log(), Log()
-    site = Site(arguments.www, authority, frozenset(arguments.api or ["api.example.net"]))
+    site = Site(arguments.www, authority, frozenset(arguments.api or ["api.example.net", "api.cloudflare.com"]))
     secure = listen(arguments.address, arguments.tls_port, Certificates(authority, None, NAMELESS))
     plain = listen(arguments.address, arguments.control_port, None)
     servers = [

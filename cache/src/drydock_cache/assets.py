@@ -1,5 +1,6 @@
 """Assets: how a response for an immutable download is asked for and judged before anybody gets it."""
 
+from functools import partial
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -22,11 +23,11 @@ def asset_request(url: str, expected: Expected | None) -> FetchRequest:
         # under the URL that was asked for: a redirect's target is signed for minutes, the asset's name stays
         return StoredResponse(CacheKey(url), head.status, shareable(head.headers), blob, head.request_time, head.response_time)
 
-    return FetchRequest(CacheKey(url), _HEADERS, judge_asset, stored, follow_redirects=True, expected=expected)
+    return FetchRequest(CacheKey(url), _HEADERS, partial(judge_asset, url), stored, follow_redirects=True, expected=expected)
 
 
-def judge_asset(head: Head) -> Verdict:
-    """Say what becomes of a response to a plain GET for an asset.
+def judge_asset(url: str, head: Head) -> Verdict:
+    """Say what becomes of a response to a plain GET for the asset `url`, wherever redirects led.
 
     Raise UpstreamError for what is no answer to such a request: a part, a 304 that nobody asked for, an empty file, and the
     page of a captive portal or a filter that comes with status 200.
@@ -39,7 +40,7 @@ def judge_asset(head: Head) -> Verdict:
     if head.status != 200:
         return Verdict.PASS
     kind = (head.header("content-type") or "").partition(";")[0].strip().lower()
-    if kind == "text/html" and PurePosixPath(urlsplit(head.url).path).suffix.lower() not in _PAGES:
+    if kind == "text/html" and PurePosixPath(urlsplit(url).path).suffix.lower() not in _PAGES:
         raise UpstreamError(
             UpstreamFailure.NOT_THE_ASSET,
             f"Instead of {shown} an HTML page came, as captive portals and filters send; it was not stored.",

@@ -1,5 +1,6 @@
 """The command `drydock`: its subcommands, each one word with one effect."""
 
+import logging
 import sys
 from importlib.metadata import entry_points, version
 
@@ -38,6 +39,8 @@ def _load_commands() -> None:
 
 def main() -> None:
     """Run the command line; an error that a user can mend is one sentence and exit status 1."""
+    # a command says what went wrong itself; only the proxy, which runs on, keeps a journal of it
+    logging.getLogger("drydock_cache").addHandler(logging.NullHandler())
     _load_commands()
     try:
         app()

@@ -181,10 +181,7 @@ class Fetcher:
 
 def _redirected(asked: str, url: str, location: str) -> str:
     """Return where a redirect leads; raise UpstreamError for what must not be followed. Its query may be a secret."""
-    try:
-        target = httpx.URL(url).join(location).copy_with(fragment=None)
-    except httpx.InvalidURL:
-        raise UpstreamError(UpstreamFailure.REDIRECTS, f"{asked} redirects to something that is no URL.") from None
+    target = httpx.URL(url).join(location).copy_with(fragment=None)
     allowed = ("https",) if url.startswith("https:") else ("https", "http")
     if target.scheme not in allowed or not target.host:
         raise UpstreamError(

@@ -31,6 +31,8 @@ def translate(url: str, proxy: CorporateProxy | None) -> Iterator[None]:
     except (httpx.ConnectError, httpcore.ConnectError) as error:
         raise _connect_error(url, proxy, error) from error
     except (httpx.RemoteProtocolError, httpcore.RemoteProtocolError) as error:
+        if "location header" in str(error):  # quoting it would show what may be a signature
+            raise UpstreamError(UpstreamFailure.REDIRECTS, f"{_host(url)} redirects to something that is no URL.") from None
         short = "without sending complete" in str(error) or "closed connection" in str(error) or "disconnected" in str(error)
         failure = UpstreamFailure.TRUNCATED if short else UpstreamFailure.PROTOCOL
         raise UpstreamError(failure, f"The upstream {_host(url)} broke HTTP: {error}.", "Try again.") from error
@@ -68,7 +70,7 @@ def _proxy_error(url: str, proxy: CorporateProxy | None, answer: str) -> Upstrea
         return UpstreamError(
             UpstreamFailure.PROXY_AUTH,
             f"The corporate proxy {where} answered 407 (Proxy Authentication Required) for {_host(url)}; {given}.",
-            "Set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT with the right ones and start drydock again.",
+            "Put the right user and password into HTTPS_PROXY and start drydock again.",
         )
     return UpstreamError(
         UpstreamFailure.PROXY_REFUSED,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTORS = 16384
 
+
 def proxy(
     store: StoreOption = Path("store"),
     state: Annotated[

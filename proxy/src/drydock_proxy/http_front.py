@@ -10,7 +10,7 @@ from mitmproxy.connection import ConnectionState
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HTTPMode, HttpLayer
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError, ResponseProtocolError
 from mitmproxy.proxy.layers.http._http1 import Http1Server
@@ -67,7 +67,7 @@ class _Server(Http1Server):
             yield ReceiveHttp(RequestProtocolError(self.stream_id, reason, ErrorCode.CLIENT_DISCONNECTED))
 
     def _refuse(self, status: int, reason: str) -> layer.CommandGenerator[None]:
-        log_access("request", client=self.conn.peername[0], status=status, outcome="error", error=reason)
+        log_access("request", client=self.context.client.peername[0], status=status, outcome="error", error=reason)
         yield commands.SendData(self.conn, http1.assemble_response(error_response(status, "", reason, "", "request")))
 
 
@@ -86,5 +86,3 @@ def _reason(status: int, message: str) -> str:
     if status >= 500:
         return f"drydock failed inside: {message}."
     return f"{_UNREADABLE}: {message.partition(', refusing')[0].removesuffix(' from client')}."
-
-

@@ -5,13 +5,13 @@ import contextlib
 from dataclasses import dataclass
 
 from drydock_cache.errors import ConfigError
+from mitmproxy.connection import Client
 from mitmproxy.exceptions import OptionsError
-from mitmproxy.master import Master
 from mitmproxy.options import Options
 from mitmproxy_rs.udp import UdpServer
 
 from drydock_proxy.listener import Listener
-from drydock_proxy.proxyserver import Proxyserver
+from drydock_proxy.mitmproxy_core import Master, Proxyserver
 
 # `.invalid` (RFC 2606): the addons name every server themselves; were one missed, nothing would be found under this name.
 # `tls` and not `https`, with which mitmproxy would listen for QUIC on the UDP port as well.
@@ -26,6 +26,23 @@ class _Ready(asyncio.Event):
 
     def running(self) -> None:
         self.set()
+
+
+class _CloseAll:
+    """An addon that closes what belongs to a connection that has ended.
+
+    mitmproxy 12.2.3 forgets to: a task that it cancels while it waits for its turn to handle what it has read leaves the
+    socket open, and a client that was refused in the middle of a long message would wait for ever.
+    """
+
+    def __init__(self, proxies: Proxyserver) -> None:
+        self._proxies = proxies
+
+    def client_disconnected(self, client: Client) -> None:
+        handler = self._proxies.connections.get(client.id)
+        for transport in handler.transports.values() if handler else ():
+            if transport.writer:
+                transport.writer.close()
 
 
 @dataclass(frozen=True)
@@ -43,7 +60,7 @@ class Interception:
         self._proxies = Proxyserver()
         self._ready = _Ready()
         self._master = Master(Options())
-        self._master.addons.add(self._proxies, self._ready)
+        self._master.addons.add(self._proxies, self._ready, _CloseAll(self._proxies))
         self._running: asyncio.Task[None] | None = None
 
     def add(self, *addons: object) -> None:
@@ -104,7 +121,7 @@ class Interception:
             async with asyncio.timeout(_STOP_SECONDS):
                 # threads of mitmproxy_rs must have left the interpreter before it ends
                 await asyncio.gather(*(one.wait_closed() for one in udp))
-                while self._proxies.connections:
+                while self._proxies.connections:  # noqa: ASYNC110 - mitmproxy tells nobody of the last one
                     await asyncio.sleep(0.01)
 
     def _ports(self) -> list[_Port]:

@@ -69,7 +69,7 @@ class Origin:
         except asyncio.CancelledError:
             sending.cut = "drydock is stopping"
             raise
-        except Exception as error:  # the edge of a request: the log gets the trace, the client an answer that is not whole
+        except Exception as error:  # noqa: BLE001 - the edge of a request: the log gets the trace, the client an answer that is not whole
             _log.exception("an answer crashed", extra={"url": incoming.headers.get(URL, "")})
             sending.cut = f"drydock failed inside: {error!r}"
         finally:
@@ -89,7 +89,7 @@ class Origin:
         content = incoming.content.iter_chunked(_CHUNK) if incoming.can_read_body else None
         try:
             return await self._exchange.answer(Request(incoming.method, url, headers, content))
-        except Exception as error:  # the edge of a request: an answer says so, the log gets the trace
+        except Exception as error:  # noqa: BLE001 - the edge of a request: an answer says so, the log gets the trace
             _log.exception("a request crashed", extra={"url": url})
             reason = f"drydock failed inside: {error!r}."
             return from_error(500, url, reason, "", ("fwd=bypass", "detail=internal"), "internal")

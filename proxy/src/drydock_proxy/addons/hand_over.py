@@ -18,7 +18,11 @@ _OURS = (TOKEN, URL, CLIENT, REFUSAL)
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _LONGEST_URL = 8192
 _NOT_IN_URLS = re.compile(r"[^!-~]")
-_BAD_REQUEST, _TOO_LONG, _MISDIRECTED = 400, 414, 421
+_MOST_FIELDS = 100
+_VERSIONS = frozenset({"HTTP/1.1", "HTTP/1.0"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_FRAMING = (b"content-length", b"transfer-encoding")
+_BAD_REQUEST, _TOO_LONG, _MISDIRECTED, _TOO_MANY_FIELDS = 400, 414, 421, 431
 
 
 class HandOver:
@@ -35,6 +39,7 @@ class HandOver:
             request.headers.pop(name, None)
         url, refusal = meant(flow)
         if refusal:
+            _keep_framing(request)
             request.headers[REFUSAL] = refusal
         request.headers[URL] = url
         request.headers[TOKEN] = self._origin.token
@@ -68,12 +73,28 @@ def meant(flow: http.HTTPFlow) -> tuple[str, str]:
     host = f"[{request.host}]" if ":" in request.host else request.host
     netloc = host if request.port == _DEFAULT_PORT.get(scheme) else f"{host}:{request.port}"
     url = f"{scheme}://{netloc}{request.path}"
+    if request.http_version not in _VERSIONS:
+        return _shown(url[:200]), f"{_BAD_REQUEST} This is no request of HTTP/1.1 or 1.0."
+    if len(request.headers.fields) > _MOST_FIELDS:
+        return _shown(url[:200]), f"{_TOO_MANY_FIELDS} The request has more than {_MOST_FIELDS} header fields."
     if len(url) > _LONGEST_URL:
         return _shown(url[:200]) + "...", f"{_TOO_LONG} The URL is longer than {_LONGEST_URL} characters."
     if _NOT_IN_URLS.search(url):
         return _shown(url), f"{_BAD_REQUEST} The URL has characters that must be percent-encoded."
+    if scheme == "http" and request.port == _DEFAULT_PORT["https"]:
+        return url, f"{_BAD_REQUEST} Port {request.port} is spoken to over TLS alone."
     disagreement = _disagreement(flow, scheme)
     return url, f"{_MISDIRECTED} {disagreement}" if disagreement else ""
+
+
+def _keep_framing(request: http.Request) -> None:
+    """Drop every header of a refused request but what says where its content ends: nothing may trouble the origin's parser."""
+    framing = [(name, value) for name, value in request.headers.fields if name.lower() in _FRAMING]
+    request.headers = http.Headers([(b"Host", b"refused.invalid"), *framing])
+    if request.method not in _METHODS:
+        request.method = "POST"
+    if request.http_version not in _VERSIONS:
+        request.http_version = "HTTP/1.1"
 
 
 def _shown(url: str) -> str:

@@ -79,7 +79,7 @@ class Route:
         """Choose the layer that handles what comes next on a connection."""
         try:
             nextlayer.layer = await self._choose(nextlayer)
-        except Exception:  # the edge towards mitmproxy, which would leave the client waiting
+        except Exception:  # noqa: BLE001 - the edge towards mitmproxy, which would leave the client waiting
             _log.exception("a connection could not be routed")
             nextlayer.layer = Refusal(nextlayer.context, b"")
 

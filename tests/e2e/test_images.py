@@ -1,0 +1,90 @@
+"""The images: they build behind a corporate proxy, and nothing that is secret stays in them."""
+
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.compose import PREFIX, REPOSITORY, Project
+from tests.e2e.stack import RUNTIME_2024, declare_stack, new_password
+from tests.upstream.pki import Authority
+from tests.upstream.squid import Company, Squid
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def build(target: str, tag: str, arguments: Mapping[str, str], ca: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Build one stage of the worker image from its first instruction on, on the host's network."""
+    given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+    secret = ["--secret", f"id=corporate_ca,src={ca}"] if ca else []
+    command = ["docker", "buildx", "build", "--progress", "plain", "--network", "host", "--load", "--no-cache-filter", target]
+    command += ["--target", target, "--tag", tag, *given, *secret, "--file", "docker/worker.Dockerfile", "."]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=500)
+
+
+@pytest.fixture
+def tag() -> Iterator[str]:
+    """A name for an image that is removed afterwards."""
+    name = f"{PREFIX}image:built"
+    yield name
+    subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+
+
+def test_an_image_builds_behind_a_corporate_proxy_that_re_signs_tls(
+    start_squid: Callable[[Company], Squid], tmp_path: Path, tag: str
+) -> None:
+    """With the proxy's address and its CA as a build secret, packages arrive; without the CA the build fails at TLS."""
+    company = Authority.create("Corporate test root")
+    squid = start_squid(Company(login=("builder", new_password()), bump=company))
+    # A version that is named is resolved anew: the build has to ask the index.
+    arguments = {
+        "HTTPS_PROXY": squid.url(),
+        "HTTP_PROXY": squid.url(),
+        "WORKERS_PY_VERSION": "1.17.9",
+        "WORKERS_RUNTIME_SDK_VERSION": "1.9.5",
+    }
+    refused = build("python-tools", tag, arguments)
+    assert refused.returncode != 0
+    assert "certificate" in refused.stderr.lower()
+    built = build("python-tools", tag, arguments, company.write(tmp_path / "company.pem"))
+    assert built.returncode == 0, built.stderr[-3000:]
+    assert any(line.startswith(("TCP_", "NONE_")) and "workers-py" in line for line in squid.seen()), squid.seen()[-20:]
+
+
+def test_neither_the_password_nor_the_ca_stays_in_an_image(
+    start_squid: Callable[[Company], Squid], tmp_path: Path, tag: str
+) -> None:
+    """History, environment and files of an image that was built through the company hold nothing of it."""
+    company = Authority.create("Corporate test root")
+    password = new_password()
+    squid = start_squid(Company(login=("builder", password), bump=company))
+    ca = company.write(tmp_path / "company.pem")
+    arguments = {"HTTPS_PROXY": squid.url(), "HTTP_PROXY": squid.url(), "WORKERS_PY_VERSION": "1.17.9"}
+    built = build("python-tools", tag, arguments, ca)
+    assert built.returncode == 0, built.stderr[-3000:]
+    told = subprocess.run(["docker", "image", "inspect", tag], capture_output=True, text=True, check=True).stdout
+    told += subprocess.run(["docker", "history", "--no-trunc", tag], capture_output=True, text=True, check=True).stdout
+    assert password not in told
+    line = ca.read_text().splitlines()[1]
+    search = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "grep", tag)
+    found = subprocess.run(
+        [*search, "-rlF", "-e", line, "-e", password, "/etc", "/opt", "/tmp", "/usr/local"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout == ""
+
+
+def test_no_private_key_is_in_the_images_that_are_used(declare_project: Callable[..., Project], tmp_path: Path) -> None:
+    """The CA is made when the proxy starts; until then there is no key anywhere."""
+    declare_stack(declare_project, tmp_path, "images", 106, RUNTIME_2024).project.compose("build", "proxy", "hello")
+    for image in ("drydock-proxy:test-2024", "drydock-worker:test-2024"):
+        script = (
+            "for place in /var/lib/drydock /etc/drydock /drydock /run /tmp; do "
+            "[ ! -d $place ] || grep -rlF -e 'PRIVATE KEY-----' $place; done; echo searched"
+        )
+        command = ["docker", "run", "--rm", "--network", "none", "--user", "0:0", "--entrypoint", "sh", image, "-c", script]
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert found.stdout == "searched\n"

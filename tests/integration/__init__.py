@@ -1,0 +1,1 @@
+"""Real clients through a real `drydock proxy` process, without containers."""
