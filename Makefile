@@ -32,7 +32,7 @@ logs: ## Follow the logs of the proxy and the Workers
 	docker compose logs --follow
 
 shell: ## Open a shell in a running Worker's container; WORKER=hello
-	docker compose exec $(WORKER) bash
+	docker compose exec $(WORKER) worker-entrypoint bash
 
 clean: ## Remove containers, images and volumes, with everything downloaded and the Workers' data
 	docker compose down --volumes --remove-orphans --rmi local
@@ -40,10 +40,12 @@ clean: ## Remove containers, images and volumes, with everything downloaded and 
 	docker image rm --force drydock-test drydock-test-internet drydock-test-squid
 	rm -rf .scratch
 
-deploy: ## Deploy a Worker to Cloudflare; WORKER=hello, DRY_RUN=1 only builds
-ifeq ($(DRY_RUN),1)
-	docker compose run --rm $(WORKER) deploy --dry-run
+deploy: ## Deploy a Worker to Cloudflare; WORKER=hello, DRY_RUN=1 only bundles it
+ifdef DRY_RUN
+	docker compose up --build --detach --wait proxy
+	docker compose run --rm --build --no-deps $(WORKER) deploy --dry-run
 else
 	@test -n "$$CLOUDFLARE_API_TOKEN" || { echo "make deploy: CLOUDFLARE_API_TOKEN is not set; export a token that may edit Workers, or try DRY_RUN=1" >&2; exit 2; }
-	docker compose run --rm --env CLOUDFLARE_API_TOKEN --env CLOUDFLARE_ACCOUNT_ID $(WORKER) deploy
+	docker compose up --build --detach --wait proxy
+	docker compose run --rm --build --no-deps --env CLOUDFLARE_API_TOKEN --env CLOUDFLARE_ACCOUNT_ID $(WORKER) deploy
 endif

@@ -9,9 +9,9 @@ import pytest
 from tests.compose import Project
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def declare_project() -> Iterator[Callable[..., Project]]:
-    """Declares compose projects: declare_project(label, files, env); all are taken down, volumes too, when the suite ends."""
+    """Declares compose projects: declare_project(label, files, env); all are taken down, volumes too, when the module ends."""
     with ExitStack() as stack:
 
         def declare(label: str, files: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Project:

@@ -2,6 +2,7 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import worker_ca
@@ -18,7 +19,8 @@ def system_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def names(bundle: Path) -> set[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(bundle)
-    return {value for certificate in context.get_ca_certs() for ((_, value),) in certificate["subject"]}
+    subjects: list[Any] = [certificate["subject"] for certificate in context.get_ca_certs()]
+    return {value for subject in subjects for ((_, value),) in subject}
 
 
 def test_the_bundle_holds_all_three_and_every_variable_points_at_it(

@@ -47,7 +47,7 @@ def sealed(online: Stack) -> Stack:
 
 def wheel(stack: Stack) -> str:
     """Return the URL of a wheel that the first installation fetched."""
-    urls = [line["url"] for line in stack.journal() if line.get("event") == "request" and line["status"] == 200]
+    urls = [str(line["url"]) for line in stack.journal() if line.get("event") == "request" and line["status"] == 200]
     return next(url for url in urls if url.endswith(".whl"))
 
 
