@@ -1,7 +1,7 @@
 """Fixtures for tests of the store and of the exchange, with the misbehaving upstream as the internet."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 from drydock_cache.configuration import parse_resolve
 from drydock_cache.egress import UpstreamSettings
-from tests.upstream.scripted import Upstream
+from drydock_cache.index import Index
+from drydock_cache.store import Store
 
 from cache.tests.harness import POLICY, Drydock
+from tests.upstream.scripted import Upstream
 
 type StartDrydock = Callable[..., Drydock]
+type OpenStore = Callable[..., Store]
+type OpenIndex = Callable[..., Index]
 
 
 @pytest.fixture
@@ -45,3 +49,29 @@ async def start_drydock(settings: UpstreamSettings, tmp_path: Path) -> AsyncIter
 async def drydock(start_drydock: StartDrydock) -> Drydock:
     """An exchange with a store of its own."""
     return start_drydock()
+
+
+@pytest.fixture
+def open_store() -> Iterator[OpenStore]:
+    """Opens stores as the commands do; all are closed with the test."""
+    with ExitStack() as stack:
+
+        def start(root: Path, how: Callable[[Path], Store] = Store.open) -> Store:
+            store = how(root)
+            stack.callback(store.close)
+            return store
+
+        yield start
+
+
+@pytest.fixture
+def open_index() -> Iterator[OpenIndex]:
+    """Opens indexes: open_index(path, read_only=…); all are closed with the test."""
+    with ExitStack() as stack:
+
+        def start(path: Path, *, read_only: bool = False) -> Index:
+            index = Index(path, read_only=read_only)
+            stack.callback(index.close)
+            return index
+
+        yield start

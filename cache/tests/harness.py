@@ -1,7 +1,6 @@
 """A client of the exchange, as the proxy's origin is one, and the store and upstream client behind it."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -83,18 +82,25 @@ class Drydock:
 
 async def read(answer: Answer) -> Seen:
     """Read an answer to its end and release it."""
-    body, cut = b"", ""
+    chunks, cut = [], ""
     async with answer.cleanup:
         try:
             if isinstance(answer.content, bytes):
-                body = answer.content
+                chunks = [answer.content]
             else:
                 async for chunk in answer.content:
-                    body += chunk
+                    chunks.append(chunk)
         except DrydockError as error:
             cut = str(error)
     return Seen(
-        answer.status, dict(answer.headers), body, cut, answer.length, answer.outcome, answer.cache_status, answer.error
+        answer.status,
+        dict(answer.headers),
+        b"".join(chunks),
+        cut,
+        answer.length,
+        answer.outcome,
+        answer.cache_status,
+        answer.error,
     )
 
 
@@ -117,7 +123,7 @@ def open_files() -> list[str]:
     found = []
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(descriptor)
+            target = str(descriptor.readlink())
         except FileNotFoundError:
             continue
         if target.startswith("/") and not target.startswith(("/dev", "/proc")):
@@ -129,4 +135,3 @@ async def bytes_of(*chunks: bytes) -> AsyncIterator[bytes]:
     """Yield chunks, as a request's body arrives."""
     for chunk in chunks:
         yield chunk
-

@@ -3,15 +3,17 @@
 import asyncio
 import gc
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from drydock_cache import fetch
 from drydock_cache.egress import Mode
-from tests.upstream.resource import Behaviour, Gate
-from tests.upstream.scripted import Upstream
 
 from cache.tests.conftest import StartDrydock
 from cache.tests.harness import ASSETS, Drydock, bytes_of, eventually, first_bytes, open_files, read
+from tests.upstream.resource import Behaviour, Gate
+from tests.upstream.scripted import Upstream
 
 BODY = os.urandom(300_000)
 URL = f"{ASSETS}/a.whl"
@@ -194,7 +196,9 @@ async def test_head_fetches_the_whole_and_answers_at_once(drydock: Drydock, inte
 async def test_twenty_at_once_share_one_upstream_request(drydock: Drydock, internet: Upstream) -> None:
     """F16: 20 of 20 are right, with one upstream request; HEAD and Range clients among them share it."""
     internet.route("/a.whl", BODY, "slow")
-    seen = await asyncio.gather(*(drydock.get(URL) for _ in range(18)), drydock.get(URL, range="bytes=-9"), drydock.get(URL, "HEAD"))
+    seen = await asyncio.gather(
+        *(drydock.get(URL) for _ in range(18)), drydock.get(URL, range="bytes=-9"), drydock.get(URL, "HEAD")
+    )
     assert [answer.body == BODY for answer in seen[:18]] == [True] * 18
     assert seen[18].body == BODY[-9:]
     assert seen[19].length == len(BODY)
@@ -331,9 +335,7 @@ async def test_an_upstream_that_stalls_is_given_up(
     assert drydock.staged() == []
 
 
-async def test_a_slow_upstream_is_no_stalled_one(
-    drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_upstream_is_no_stalled_one(drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """F29: pieces that keep coming for longer than the limit are no false timeout."""
     monkeypatch.setattr(fetch, "_STALL_SECONDS", 0.4)
     internet.route("/a.whl", BODY, "slow")
@@ -409,7 +411,9 @@ async def test_a_redirect_to_an_address_inside_is_refused(drydock: Drydock, inte
     assert internet.connections == 1
 
 
-@pytest.mark.parametrize(("behaviour", "status"), [("bigheader", 502), ("manyheaders", 502), ("nul_header", 502), ("early_hint", 200)])
+@pytest.mark.parametrize(
+    ("behaviour", "status"), [("bigheader", 502), ("manyheaders", 502), ("nul_header", 502), ("early_hint", 200)]
+)
 async def test_abused_headers_are_refused_and_hints_are_not_final(
     drydock: Drydock, internet: Upstream, behaviour: str, status: int
 ) -> None:
@@ -423,7 +427,12 @@ async def test_abused_headers_are_refused_and_hints_are_not_final(
 async def test_what_a_client_sends_does_not_bend_what_is_stored(drydock: Drydock, internet: Upstream) -> None:
     """F43: no header of the client reaches upstream for an asset, nor does it choose what is served."""
     internet.route("/a.whl", BODY, variants={"text/evil": b"evil"})
-    odd = {"accept": "text/evil", "accept_encoding": "gzip", "x_forwarded_host": "evil.example", "user_agent": "x"}
+    odd: dict[str, Any] = {
+        "accept": "text/evil",
+        "accept_encoding": "gzip",
+        "x_forwarded_host": "evil.example",
+        "user_agent": "x",
+    }
     assert (await drydock.get(URL, **odd)).body == BODY
     sent = dict(internet.requests[0].headers)
     assert sent == {"host": "assets.example", "accept": "*/*", "accept-encoding": "identity", "user-agent": "drydock"}
@@ -431,12 +440,11 @@ async def test_what_a_client_sends_does_not_bend_what_is_stored(drydock: Drydock
 
 
 @pytest.mark.parametrize("header", ["authorization", "cookie"])
-async def test_a_request_of_one_person_is_passed_on_and_never_stored(
-    drydock: Drydock, internet: Upstream, header: str
-) -> None:
+async def test_a_request_of_one_person_is_passed_on_and_never_stored(drydock: Drydock, internet: Upstream, header: str) -> None:
     """F43: with Authorization or Cookie the request goes upstream as it is, and its answer is nobody else's."""
     internet.route("/a.whl", BODY, headers=(("Set-Cookie", "mine=1"), ("Connection", "x-hop"), ("X-Hop", "1")))
-    seen = await drydock.get(URL, **{header: "mine", "proxy_authorization": "secret", "connection": "x-way", "x_way": "1"})
+    sending: dict[str, Any] = {header: "mine", "proxy_authorization": "secret", "connection": "x-way", "x_way": "1"}
+    seen = await drydock.get(URL, **sending)
     assert (seen.body, seen.outcome, seen.headers["set-cookie"]) == (BODY, "pass", "mine=1")
     assert "x-hop" not in seen.headers
     sent = internet.requests[0]
@@ -533,9 +541,9 @@ async def test_every_behaviour_of_the_upstream_ends_in_an_answer(
     assert drydock.staged() == []
 
 
-def _flip(path: os.PathLike[str]) -> None:
-    os.chmod(path, 0o644)
-    with open(path, "r+b") as file:
+def _flip(path: Path) -> None:
+    path.chmod(0o644)
+    with path.open("r+b") as file:
         file.seek(1000)
         byte = file.read(1)[0]
         file.seek(1000)

@@ -2,20 +2,20 @@
 
 import asyncio
 import gzip
-import os
+import socket
 from collections.abc import Callable
 
 import pytest
 from drydock_cache import pages
 from drydock_cache.egress import Mode
 from drydock_cache.freshness import HEURISTIC_SHORT
+
+from cache.tests.conftest import StartDrydock
+from cache.tests.harness import PAGES, Drydock, eventually
 from tests.upstream.nginx import Nginx
 from tests.upstream.pki import Authority
 from tests.upstream.resource import Gate
 from tests.upstream.scripted import Upstream
-
-from cache.tests.conftest import StartDrydock
-from cache.tests.harness import PAGES, Drydock
 
 PAGE = b"<a href=a.whl>a.whl</a>" * 100
 URL = f"{PAGES}/simple/a/"
@@ -62,9 +62,7 @@ async def test_a_changed_page_replaces_the_stored_one(drydock: Drydock, internet
     assert drydock.store.index.count() == 1
 
 
-async def test_last_modified_validates_where_there_is_no_tag(
-    drydock: Drydock, internet: Upstream
-) -> None:
+async def test_last_modified_validates_where_there_is_no_tag(drydock: Drydock, internet: Upstream) -> None:
     date = "Fri, 20 Nov 2020 10:00:00 GMT"
     internet.route("/simple/a/", PAGE, cache_control="max-age=0", last_modified=date)
     await drydock.get(URL)
@@ -152,6 +150,7 @@ async def test_an_outage_serves_the_stale_page(drydock: Drydock, internet: Upstr
         assert (seen.body, seen.outcome, seen.cache_status) == (PAGE, "stale", "drydock; fwd=stale; fwd-status=503")
     else:
         assert not seen.whole
+    await eventually(lambda: not drydock.staged())  # the fetch that is given up has ended
     internet.stop()
     seen = await drydock.get(URL)
     assert (seen.status, seen.body, seen.outcome) == (200, PAGE, "stale")
@@ -165,20 +164,12 @@ async def test_a_silent_upstream_does_not_keep_a_client_from_the_stale_page(
     internet.route("/simple/a/", PAGE, cache_control="max-age=0", etag='"1"')
     await start_drydock().get(URL)
     monkeypatch.setattr(pages, "_PATIENCE_SECONDS", 0.3)
-    async with await _silent() as silent:
-        drydock = start_drydock(resolve={"index.example": silent.sockets[0].getsockname()[:2]})
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the system takes connections, and nobody answers them
+        drydock = start_drydock(resolve={"index.example": silent.getsockname()})
         async with asyncio.timeout(3):
             seen = await drydock.get(URL)
         assert (seen.body, seen.outcome, seen.cache_status) == (PAGE, "stale", "drydock; fwd=stale; detail=timeout")
         await drydock.exchange.fetcher.aclose()
-
-
-async def _silent() -> asyncio.Server:
-    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()  # until the client gives up
-        writer.close()
-
-    return await asyncio.start_server(hold, "127.0.0.1", 0)
 
 
 async def test_not_found_stays_not_found_while_upstream_is_away(drydock: Drydock, internet: Upstream) -> None:
@@ -248,10 +239,10 @@ async def test_a_damaged_page_is_fetched_again_or_said_to_be_damaged(drydock: Dr
     for _ in range(2):
         await drydock.get(URL)
         path = drydock.blob(PAGE)
-        os.chmod(path, 0o644)
+        path.chmod(0o644)
         path.write_bytes(PAGE[::-1])
     assert (await drydock.get(URL)).body == PAGE
-    os.chmod(path, 0o644)
+    path.chmod(0o644)
     path.write_bytes(PAGE[::-1])
     internet.stop()
     seen = await drydock.get(URL)
@@ -282,7 +273,10 @@ async def test_an_answer_to_another_question_is_refused(drydock: Drydock, intern
 
 
 async def test_a_real_nginx_validates_compresses_and_resumes(
-    start_drydock: StartDrydock, start_nginx: Callable[..., Nginx], authority: Authority, tmp_path_factory: pytest.TempPathFactory
+    start_drydock: StartDrydock,
+    start_nginx: Callable[..., Nginx],
+    authority: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """With nginx for upstream: gzip passes through as it is, its weak tag validates, identity is a variant of its own."""
     root = tmp_path_factory.mktemp("www")

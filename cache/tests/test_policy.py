@@ -332,6 +332,28 @@ def test_the_line_is_that_of_the_pattern_itself() -> None:
         policy(text)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["a.example:1", "a.example:65535", "a.example:00443", "a_b.example", ".".join(["a" * 49] * 5) + ".abc", "[::1]:8443"],
+)
+def test_the_limits_of_what_is_allowed_are_allowed(pattern: str) -> None:
+    """The first and last port, leading zeros, underscores, 253 characters and addresses with ports are patterns."""
+    assert policy(f'tunnel = ["{pattern}"]').key_lines == {"tunnel": 1}
+
+
+def test_eight_stars_are_not_too_many() -> None:
+    """The limit is above what anybody needs."""
+    assert policy('pin = ["a.example/' + "*x" * 8 + '"]').request("a.example", 443, "/x" + "x" * 7).action is Action.PIN
+
+
+def test_a_tunnel_that_works_is_no_note() -> None:
+    """Only what another list takes away is noted, by port and by name."""
+    text = 'pin = ["b.example", "a.example:8443", "x.wild.example"]\ntunnel = ["*", "a.example", "*.wild.example"]'
+    assert policy(text).notes == ()
+    (note,) = policy('deny = ["*.wild.example"]\ntunnel = ["*.wild.example"]').notes
+    assert note.startswith('tunnel "*.wild.example" (drydock.toml line 2) has no effect: deny "*.wild.example"')
+
+
 def test_international_names_are_compared_in_ascii() -> None:
     """A pattern in Unicode matches what clients send."""
     assert policy('tunnel = ["Bücher.example"]').host("xn--bcher-kva.example").action is HostAction.TUNNEL
@@ -341,6 +363,7 @@ def test_international_names_are_compared_in_ascii() -> None:
     ("text", "says"),
     [
         ("pin = [\n", "is not valid TOML"),
+        ('\n"p\\u0069n" = ["a..example"]', "line 1: the pin pattern"),
         ('pin = "a.example"', "must be a list of strings, not str"),
         ("\npin = [1]", "line 2: pin must hold strings alone, not 1"),
         ('pin = ["a.example"]\npin = []', "is not valid TOML"),

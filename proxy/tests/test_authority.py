@@ -6,13 +6,15 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from drydock_cache.errors import ConfigError
 from drydock_proxy import certificates, keyfile
 from drydock_proxy.authority import Authority, ForbiddenHostError
@@ -98,6 +100,23 @@ def test_a_policy_that_grew_makes_a_new_ca_and_leaves_no_old_key(tmp_path: Path)
     assert all(old_key not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
+def test_a_ca_without_constraints_is_replaced(tmp_path: Path) -> None:
+    """A root that could sign for everybody is never taken, wherever it came from."""
+    opened(tmp_path)
+    key = certificates.new_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unconstrained")])
+    start = datetime.fromtimestamp(NOW - DAY, UTC)
+    root = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=900))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    (tmp_path / FILE).write_bytes(keyfile.key_pem(key) + keyfile.certificate_pem(root))
+    authority = opened(tmp_path)
+    assert authority.certificate != root
+    assert certificates.permitted_hosts(authority.certificate) == ("bundles.example.net", "wild.example.org")
+
+
 def test_names_below_a_permitted_one_need_no_new_ca(tmp_path: Path) -> None:
     """A host that the old constraints cover anyway changes nothing."""
     assert opened(tmp_path).pem == opened(tmp_path, (*HOSTS, "a.wild.example.org", "wild.example.org")).pem
@@ -153,6 +172,18 @@ def _another_key(state: Path) -> None:
     (state / FILE).write_bytes(keyfile.key_pem(certificates.new_key()) + b"".join(certificate[1:]))
 
 
+def _swapped(state: Path) -> None:
+    key, start, certificate = (state / FILE).read_bytes().partition(b"-----BEGIN CERTIFICATE")
+    (state / FILE).write_bytes(start + certificate + key)
+
+
+def _broken_signature(state: Path) -> None:
+    key, start, certificate = (state / FILE).read_bytes().partition(b"-----BEGIN CERTIFICATE")
+    der = bytearray(x509.load_pem_x509_certificate(start + certificate).public_bytes(Encoding.DER))
+    der[-1] ^= 1
+    (state / FILE).write_bytes(key + x509.load_der_x509_certificate(bytes(der)).public_bytes(Encoding.PEM))
+
+
 def _rsa(state: Path) -> None:
     key = rsa.generate_private_key(65537, 2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -189,6 +220,8 @@ def _directory_is_a_link(state: Path) -> None:
         (_only_the_key, "found PRIVATE KEY in", 'Run "rm '),
         (_damaged, "is damaged or encrypted", 'Run "rm '),
         (_another_key, "do not belong together", 'Run "rm '),
+        (_broken_signature, "do not belong together", 'Run "rm '),
+        (_swapped, "found CERTIFICATE and PRIVATE KEY in", 'Run "rm '),
         (_rsa, "of another kind: expected one on the curve P-256", 'Run "rm '),
         (_link, "cannot be read", 'Run "rm '),
         (_pipe, "is not a regular file", 'Run "rm '),
@@ -256,6 +289,8 @@ def test_the_root_is_constrained_to_the_policy(tmp_path: Path) -> None:
     assert [str(net.value) for net in constraints.value.excluded_subtrees or []] == ["0.0.0.0/0", "::/0"]
     basic = root.extensions.get_extension_for_class(x509.BasicConstraints)
     assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
+    usage = root.extensions.get_extension_for_class(x509.KeyUsage)
+    assert (usage.critical, usage.value.key_cert_sign, usage.value.digital_signature) == (True, True, False)
     assert isinstance(root.public_key(), ec.EllipticCurvePublicKey)
 
 
@@ -300,6 +335,28 @@ def test_a_leaf_is_for_one_host_and_for_servers_only(tmp_path: Path) -> None:
     assert leaf.key.public_key() != authority.certificate.public_key()
     assert leaf.key is authority.leaf("bundles.example.net", NOW).key
     leaf.cert.verify_directly_issued_by(authority.certificate)
+
+
+def test_a_leaf_can_only_speak_for_its_server(tmp_path: Path) -> None:
+    """It is no CA and signs handshakes alone, and both are critical."""
+    extensions = opened(tmp_path).leaf("bundles.example.net", NOW).cert.extensions
+    basic = extensions.get_extension_for_class(x509.BasicConstraints)
+    usage = extensions.get_extension_for_class(x509.KeyUsage)
+    assert (basic.critical, basic.value.ca, usage.critical) == (True, False, True)
+    names = ("key_cert_sign", "crl_sign", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    assert usage.value.digital_signature
+    assert not any(getattr(usage.value, name) for name in names)
+
+
+@pytest.mark.parametrize("length", [63, 64, 65, 250])
+def test_long_names_get_a_leaf_too(tmp_path: Path, length: int) -> None:
+    """A common name holds 64 characters at most; the SAN holds what a host may have."""
+    suffix = ".wild.example.org"
+    rest = length - len(suffix)
+    host = "a" + ".a" * ((rest - 1) // 2) + "a" * (rest % 2 == 0) + suffix
+    assert len(host) == length
+    san = opened(tmp_path).leaf(host, NOW).cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert san.get_values_for_type(x509.DNSName) == [host]
 
 
 def test_a_leaf_is_kept_until_a_third_of_its_life_remains(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.upstream.scripted import Upstream
 
 # index.example is revalidated; everything else that a shared proxy is asked for is pinned, tunnelled or unknown.
 POLICY = """
-pin = ["assets.example", "paths.example/only/*"]
+pin = ["assets.example", "gone.example", "paths.example/only/*"]
 revalidate = ["index.example"]
 tunnel = ["tunnel.example", "*.wild.example", "away.example"]
 deny = ["denied.example"]
@@ -54,7 +54,7 @@ def world(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Ite
     ca = authority.write(directory / "internet.pem")
     names = ("assets.example", "index.example", "paths.example", "tunnel.example", "a.wild.example")
     with Upstream(authority, *names) as upstream:
-        resolve = [*upstream.resolve, "away.example=127.0.0.1:1"]
+        resolve = [*upstream.resolve, "away.example=127.0.0.1:1", "gone.example=127.0.0.1:1"]
         with RunningProxy(directory, POLICY, resolve=resolve, upstream_ca=ca, dns_answer="10.1.2.3") as proxy:
             yield World(proxy, upstream, ca)
             assert not [line for line in proxy.log_lines() if "trace" in line], "the proxy crashed somewhere"

@@ -31,6 +31,14 @@ def plain_environment(home: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
 
 
+def machine_environment() -> dict[str, str]:
+    """Return the environment of this machine, in which its clients' settings count.
+
+    Without the place where the suite's own Python writes its bytecode: what is installed has been compiled where it lies.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
+
+
 class RunningProxy(Child):
     """`drydock proxy` on free ports; its files lie in `directory`, which may outlive it."""
 

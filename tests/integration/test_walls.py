@@ -104,8 +104,16 @@ def test_a_certificate_is_made_for_intercepted_hosts_alone(world: World, way: Wa
         secure(world.proxy, way, "tunnel.example")
 
 
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: assets.example\r\n\r\n", b"SSH-2.0-x\r\n", b"\x16\x03\x01\x00\x06\x02\x00\x00\x02\xff\xff",
-                                  b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(200_000)])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\nHost: assets.example\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"\x16\x03\x01\x00\x06\x02\x00\x00\x02\xff\xff",
+        b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(200_000),
+    ],
+    ids=["http", "ssh", "no hello", "endless"],
+)
 def test_what_is_no_greeting_on_the_tls_port_ends_the_connection(world: World, data: bytes) -> None:
     """Other protocols, broken greetings and endless ones are closed, not waited for."""
     started = time.monotonic()

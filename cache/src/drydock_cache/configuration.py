@@ -49,6 +49,7 @@ def private_hosts(policy: Policy) -> frozenset[str]:
 def load_policy(path: Path, environment: Mapping[str, str]) -> tuple[Policy, list[str]]:
     """Read the policy file with the registries of this machine's clients; also return what should be said about it."""
     policy = Policy.load(path, tables=(UPSTREAM_TABLE,))
+    private_hosts(policy)  # what is wrong in the file is said at once, whatever the command needs of it
     if "registries" not in policy.key_lines:  # nobody is asked for what no line needs
         return policy, list(policy.notes)
     registries, missing = client_registries(environment)

@@ -4,10 +4,12 @@ It is the offline wall (refused before DNS), the address guard (judged on the re
 nothing), the place of `--resolve`, and the counter of upstream connections.
 """
 
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import httpcore
 
@@ -83,7 +85,7 @@ class Egress(httpcore.AsyncNetworkBackend):
             # an address that leads nowhere (often IPv6) must not use up the time of the next one
             seconds = timeout if timeout is None or place == len(candidates) else min(timeout, _NEXT_ADDRESS_SECONDS)
             try:
-                return await self._sockets.connect_tcp(address, number, seconds, local_address, socket_options)
+                return _Connection(await self._sockets.connect_tcp(address, number, seconds, local_address, socket_options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
                 error = failure
         assert error is not None
@@ -100,6 +102,37 @@ class Egress(httpcore.AsyncNetworkBackend):
         if not allowed:
             raise forbidden_address(host, found[0], self._settings.refusal(host, found[0]) or "")
         return [(address, number) for address in allowed[:_MAX_ADDRESSES]]
+
+
+class _Connection(httpcore.AsyncNetworkStream):
+    """A TCP connection that is closed when the task that begins TLS on it is cancelled; httpcore's own is left open then."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the signature is httpcore's
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the signature is httpcore's
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._stream.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 def forbidden_address(host: str, address: str, reason: str) -> UpstreamError:

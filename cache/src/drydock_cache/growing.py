@@ -209,7 +209,11 @@ class Follower:
         return self
 
     async def __anext__(self) -> bytes:
-        data = await self._content.read(self._position, self._end) if self._leave.alive else b""
+        try:
+            data = await self._content.read(self._position, self._end) if self._leave.alive else b""
+        except BaseException:  # the writer must not wait for one who was cancelled
+            self.close()
+            raise
         if not data:
             self.close()
             raise StopAsyncIteration

@@ -59,8 +59,9 @@ class Pages:
             left = f"ttl={int(state.lifetime - state.age)}"
             if rules.may_serve_fresh(state, directives):
                 return self._from_store(request, found, ("hit", left))
-            if self._offline:
-                return self._from_store(request, found, ("hit", left, "detail=offline"), outcome="stale")
+            if rules.may_serve_stale(state, directives, disconnected=self._offline):
+                why = "detail=offline" if self._offline else "detail=max-stale"
+                return self._from_store(request, found, ("hit", left, why), outcome="stale")
             found.close()
         try:
             if self._offline:

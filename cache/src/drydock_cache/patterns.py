@@ -84,10 +84,6 @@ class Pattern:
     port: int | None = None
     path: re.Pattern[str] | None = None
 
-    def matches_path(self, path: str) -> bool:
-        """Tell whether a request's path, without its query, is among those named."""
-        return self.path is None or self.path.fullmatch(path) is not None
-
     @classmethod
     def parse(cls, text: str) -> "Pattern":
         """Read `host[:port][/path-glob]`; raise PatternError with the end of a sentence for anything else."""

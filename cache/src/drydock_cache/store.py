@@ -34,9 +34,10 @@ class Store:
         StoreError when there is none and none can be made.
         """
         try:
-            BlobStore(root).prepare()
+            blobs = BlobStore(root)
+            blobs.prepare()
+            blobs.sweep()
             store = cls(root)
-            store.blobs.sweep()
         except StoreError as error:
             if not (root / "index.sqlite").exists():
                 raise

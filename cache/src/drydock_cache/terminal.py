@@ -21,8 +21,8 @@ def say(text: str) -> None:
 
 
 def result(text: str) -> None:
-    """Print what the command was asked for, on standard output, so that it can be piped on."""
-    _results.print(text, markup=False)
+    """Print what the command was asked for, on standard output, exactly as it is, so that it can be piped on."""
+    sys.stdout.write(f"{text}\n")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

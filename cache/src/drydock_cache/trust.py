@@ -7,6 +7,7 @@ from pathlib import Path
 
 from drydock_cache.errors import ConfigError
 
+_REMEDY = "Give a file of PEM certificates; DER is converted with: openssl x509 -inform der -in FILE -out FILE.pem"
 _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[\x00-\x7f]*?-----END CERTIFICATE-----")
 
 
@@ -26,17 +27,21 @@ def trust_context(ca_files: Sequence[Path]) -> ssl.SSLContext:
 
 def load_certificates(context: ssl.SSLContext, path: Path) -> None:
     """Add the PEM certificates in one file to the context; raise ConfigError that says what was found instead."""
-    remedy = "Give a file of PEM certificates; DER is converted with: openssl x509 -inform der -in FILE -out FILE.pem"
+    blocks = read_certificates(path)
+    try:
+        context.load_verify_locations(cadata="\n".join(blocks))
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(f"The CA file {path} holds a certificate that cannot be read: {error}.", _REMEDY) from error
+
+
+def read_certificates(path: Path) -> list[str]:
+    """Return the PEM blocks of a file, without what people write between them; raise ConfigError when there is none."""
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"The CA file {path} cannot be read: {error.strerror}.", remedy) from error
-    # the blocks alone: what people write between them may be in any encoding
+        raise ConfigError(f"The CA file {path} cannot be read: {error.strerror}.", _REMEDY) from error
     blocks = _BLOCK.findall(text)
     if not blocks:
         found = "nothing" if not text.strip() else "DER" if text[:1] == b"\x30" else "no certificate block"
-        raise ConfigError(f"The CA file {path} is not PEM: expected at least one certificate, found {found}.", remedy)
-    try:
-        context.load_verify_locations(cadata=b"\n".join(blocks).decode("ascii"))
-    except (ssl.SSLError, ValueError) as error:
-        raise ConfigError(f"The CA file {path} holds a certificate that cannot be read: {error}.", remedy) from error
+        raise ConfigError(f"The CA file {path} is not PEM: expected at least one certificate, found {found}.", _REMEDY)
+    return [block.decode("ascii") for block in blocks]

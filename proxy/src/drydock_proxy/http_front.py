@@ -85,4 +85,4 @@ def error_response(status: int, url: str, reason: str, mend: str, failure: str) 
 def _reason(status: int, message: str) -> str:
     if status >= 500:
         return f"drydock failed inside: {message}."
-    return f"{_UNREADABLE}: {message.partition(', refusing')[0].removesuffix(' from client')}."
+    return f"{_UNREADABLE}: {message.partition(', refusing')[0].removesuffix(' from client').rstrip('.')}."

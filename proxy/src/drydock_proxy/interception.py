@@ -71,10 +71,12 @@ class Interception:
         """Tell whether every port is open."""
         return all(server.is_running for server in self._proxies.servers)
 
-    async def drop(self, client: str) -> None:
-        """Close the connection of the client with that id, as if it had been silent for too long."""
-        if handler := self._proxies.connections.get(client):
-            await handler.on_timeout()
+    def drop(self, client: str) -> None:
+        """Close the connection of the client with that id."""
+        handler = self._proxies.connections.get(client)
+        transport = handler.transports.get(handler.client) if handler else None
+        if transport and transport.handler:
+            transport.handler.cancel("dropped")
 
     async def start(self) -> None:
         """Open the ports; raise ConfigError, naming the option, for one that cannot be."""
@@ -115,8 +117,8 @@ class Interception:
         for server in self._proxies.servers:
             if server.is_running:
                 await server.stop()
-        for client in tuple(self._proxies.connections.values()):
-            await client.on_timeout()
+        for client in tuple(self._proxies.connections):
+            self.drop(str(client))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 # threads of mitmproxy_rs must have left the interpreter before it ends

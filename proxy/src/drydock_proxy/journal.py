@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 import time
 from typing import TextIO
@@ -10,7 +9,8 @@ from typing import TextIO
 from drydock_cache.errors import mask_credentials
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)\?([^\s#\"'<>]*)")
+_MINUTE = 60.0
+_REMEMBERED = 100
 _access = logging.getLogger("drydock.access")
 
 
@@ -22,19 +22,40 @@ class JsonFormatter(logging.Formatter):
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, object] = {"time": f"{moment}.{int(record.msecs):03}Z", "level": record.levelname.lower()}
         added = {name: value for name, value in vars(record).items() if name not in _STANDARD and value not in (None, "")}
-        line |= {name: without_secrets(value) if isinstance(value, str) else value for name, value in added.items()}
+        line |= {name: mask_credentials(value) if isinstance(value, str) else value for name, value in added.items()}
         if message := record.getMessage():
-            line["message"] = without_secrets(message)
+            line["message"] = mask_credentials(message)
         if record.exc_info:
-            line["trace"] = without_secrets(self.formatException(record.exc_info))
-        text = json.dumps(line, ensure_ascii=False, default=lambda value: without_secrets(str(value)))
+            line["trace"] = mask_credentials(self.formatException(record.exc_info))
+        text = json.dumps(line, ensure_ascii=False, default=lambda value: mask_credentials(str(value)))
         return text.encode(errors="replace").decode()  # what clients send need not be Unicode
+
+
+class OnceAMinute(logging.Filter):
+    """Lets a library say the same thing once a minute: when descriptors run out, asyncio says so a hundred times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is to be written; those of our own always are."""
+        if record.name.startswith("drydock"):
+            return True
+        said = (record.name, record.getMessage(), str(record.exc_info[1]) if record.exc_info else "")
+        if record.created - self._said.get(said, 0) < _MINUTE:
+            return False
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        self._said[said] = record.created
+        return True
 
 
 def start_journal(stream: TextIO = sys.stdout, level: int = logging.INFO) -> None:
     """Send all logging to `stream` as JSON lines; of the libraries only warnings and worse."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(OnceAMinute())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -47,13 +68,3 @@ def start_journal(stream: TextIO = sys.stdout, level: int = logging.INFO) -> Non
 def log_access(event: str, **fields: object) -> None:
     """Write one line about a `request`, a `tunnel`, a `refused` connection, a failed `tls` handshake or a `dns` refusal."""
     _access.info("", extra={"event": event, **fields})
-
-
-def without_secrets(text: str) -> str:
-    """Return a text as the journal shows it: URLs without credentials, their queries' values hidden: they may be signatures."""
-    return _QUERY.sub(_hidden, mask_credentials(text))
-
-
-def _hidden(match: re.Match[str]) -> str:
-    names = (pair.partition("=")[0] + ("=…" if "=" in pair else "") for pair in match[2].split("&"))
-    return f"{match[1]}?{'&'.join(names)}"

@@ -89,6 +89,8 @@ class Origin:
         content = incoming.content.iter_chunked(_CHUNK) if incoming.can_read_body else None
         try:
             return await self._exchange.answer(Request(incoming.method, url, headers, content))
+        except (ConnectionError, web.RequestPayloadError):  # while upstream was given the content of the request
+            return from_error(400, url, "The client left in the middle of its request.", "", ("fwd=bypass",), "client-left")
         except Exception as error:  # noqa: BLE001 - the edge of a request: an answer says so, the log gets the trace
             _log.exception("a request crashed", extra={"url": url})
             reason = f"drydock failed inside: {error!r}."

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -65,14 +66,16 @@ def warm(
 
 
 async def _warm(root: Path, settings: UpstreamSettings, assets: Sequence[Asset]) -> list[Prefetched]:
-    store = Store.open(root)
-    if store.read_only:
-        store.close()
-        raise store.read_only
-    upstream = Upstream(settings)
-    fetcher = Fetcher(store, upstream)
-    reports: dict[Asset, Callable[[int, int | None], None]] = {}
-    try:
+    async with AsyncExitStack() as stack:
+        upstream = Upstream(settings)
+        stack.push_async_callback(upstream.aclose)
+        store = Store.open(root)
+        stack.callback(store.close)
+        if store.read_only:
+            raise store.read_only
+        fetcher = Fetcher(store, upstream)
+        stack.push_async_callback(fetcher.aclose)
+        reports: dict[Asset, Callable[[int, int | None], None]] = {}
         with terminal.download_display() as display:
 
             def watch(asset: Asset, done: int, total: int | None) -> None:
@@ -85,10 +88,6 @@ async def _warm(root: Path, settings: UpstreamSettings, assets: Sequence[Asset])
                 if found.outcome is Outcome.FETCHED:
                     display.end(f"fetched {_name(found.asset)}: {found.size:,} bytes in {found.seconds:.1f} s")
         return results
-    finally:
-        await fetcher.aclose()
-        await upstream.aclose()
-        store.close()
 
 
 def _check_allowed(policy: Policy, asset: Asset) -> None:

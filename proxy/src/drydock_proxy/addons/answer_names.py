@@ -30,6 +30,8 @@ class AnswerNames:
 
     def dns_request(self, flow: dns.DNSFlow) -> None:
         """Answer a question: our address, no record of that type, or no such name."""
+        # a flow may hold the answer to an earlier question; it must not be sent should anything below fail
+        flow.response = flow.request.fail(response_codes.SERVFAIL)
         question = flow.request.question
         if question is None or question.class_ != classes.IN:
             flow.response = flow.request.fail(response_codes.NOTIMP)

@@ -21,8 +21,8 @@ _NOT_IN_URLS = re.compile(r"[^!-~]")
 _MOST_FIELDS = 100
 _VERSIONS = frozenset({"HTTP/1.1", "HTTP/1.0"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_FRAMING = (b"content-length", b"transfer-encoding")
-_BAD_REQUEST, _TOO_LONG, _MISDIRECTED, _TOO_MANY_FIELDS = 400, 414, 421, 431
+_FRAMING = (b"content-length", b"transfer-encoding", b"connection")
+_BAD_REQUEST, _TOO_LONG, _MISDIRECTED, _TOO_MANY_FIELDS, _NOT_IMPLEMENTED = 400, 414, 421, 431, 501
 
 
 class HandOver:
@@ -75,6 +75,8 @@ def meant(flow: http.HTTPFlow) -> tuple[str, str]:
     url = f"{scheme}://{netloc}{request.path}"
     if request.http_version not in _VERSIONS:
         return _shown(url[:200]), f"{_BAD_REQUEST} This is no request of HTTP/1.1 or 1.0."
+    if request.method not in _METHODS:
+        return _shown(url[:200]), f"{_NOT_IMPLEMENTED} The method {_shown(request.method[:20])} is not passed on."
     if len(request.headers.fields) > _MOST_FIELDS:
         return _shown(url[:200]), f"{_TOO_MANY_FIELDS} The request has more than {_MOST_FIELDS} header fields."
     if len(url) > _LONGEST_URL:
@@ -88,7 +90,7 @@ def meant(flow: http.HTTPFlow) -> tuple[str, str]:
 
 
 def _keep_framing(request: http.Request) -> None:
-    """Drop every header of a refused request but what says where its content ends: nothing may trouble the origin's parser."""
+    """Drop every header of a refused request but what says where it and its connection end: nothing may trouble the origin's parser."""
     framing = [(name, value) for name, value in request.headers.fields if name.lower() in _FRAMING]
     request.headers = http.Headers([(b"Host", b"refused.invalid"), *framing])
     if request.method not in _METHODS:

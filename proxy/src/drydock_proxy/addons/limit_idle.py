@@ -5,7 +5,7 @@ too many do, a new client is worth more than the one that has been silent longes
 """
 
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from mitmproxy import http
 from mitmproxy.connection import Client
@@ -25,12 +25,12 @@ def idle_limit(descriptors: int) -> int:
 class LimitIdle:
     """Counts connections as idle from their start to their first whole head, and between requests; tunnels are never idle."""
 
-    def __init__(self, drop: Callable[[str], Awaitable[None]], limit: int | None = None) -> None:
+    def __init__(self, drop: Callable[[str], None], limit: int | None = None) -> None:
         self._drop = drop
         self._limit = limit or idle_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         self._idle: dict[str, None] = {}  # client ids, the longest idle first
 
-    async def client_connected(self, client: Client) -> None:
+    def client_connected(self, client: Client) -> None:
         """Count a new connection, and close the longest idle ones when they are too many."""
         if client.transport_protocol != "tcp":
             return
@@ -38,7 +38,7 @@ class LimitIdle:
         while len(self._idle) > self._limit:
             longest = next(iter(self._idle))
             del self._idle[longest]
-            await self._drop(longest)
+            self._drop(longest)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Stop counting: the client asked for something."""

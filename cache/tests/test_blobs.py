@@ -1,0 +1,277 @@
+"""The blob store: bytes appear whole and right under their name, or not at all."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from drydock_cache import blobs as module
+from drydock_cache.blobs import Blob, BlobDamagedError, BlobMissingError, BlobStore, Stage
+from drydock_cache.digest import Digest
+from drydock_cache.errors import StoreError
+
+from cache.tests.disks import read_only, small_disk
+from cache.tests.processes import ready, run_all
+
+BODY = os.urandom(100_000)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    store = BlobStore(tmp_path / "store")
+    store.prepare()
+    return store
+
+
+def put(store: BlobStore, body: bytes = BODY) -> Blob:
+    stage = store.stage()
+    stage.write(body[:10])
+    stage.write(body[10:])
+    return stage.commit()
+
+
+def write_on_and_on(stage: Stage) -> None:
+    while True:
+        stage.write(BODY)
+
+
+def change(path: Path, edit: Callable[[bytes], bytes]) -> None:
+    path.chmod(0o644)
+    path.write_bytes(edit(path.read_bytes()))
+
+
+def test_a_committed_blob_lies_under_its_name_and_cannot_be_written(blobs: BlobStore) -> None:
+    blob = put(blobs)
+    assert blob == Blob(Digest.of(BODY), len(BODY))
+    path = blobs.path(blob.digest)
+    assert path.relative_to(blobs.root) == Path("blobs/sha256") / blob.digest.hex[:2] / blob.digest.hex
+    assert path.stat().st_mode & 0o777 == 0o444
+    assert list((blobs.root / "staging").iterdir()) == []
+    with blobs.open(blob.digest) as opened:
+        assert opened.blob == blob
+        assert opened.read_at(5, 7) == BODY[5:12]
+        assert opened.read_at(len(BODY), 7) == b""
+
+
+def test_a_discarded_stage_leaves_nothing_and_a_committed_one_stays(blobs: BlobStore) -> None:
+    stage = blobs.stage()
+    stage.write(BODY)
+    stage.discard()
+    stage.discard()
+    assert list((blobs.root / "staging").iterdir()) == []
+    committed = blobs.stage()
+    committed.write(BODY)
+    blob = committed.commit()
+    committed.discard()
+    assert blobs.has(blob.digest)
+
+
+def test_the_same_bytes_twice_are_one_blob(blobs: BlobStore) -> None:
+    assert put(blobs) == put(blobs)
+    assert sum(path.is_file() for path in (blobs.root / "blobs").rglob("*")) == 1
+
+
+def test_a_missing_blob_is_said_to_be_missing(blobs: BlobStore) -> None:
+    assert not blobs.has(Digest.of(b"none"))
+    with pytest.raises(BlobMissingError, match="is not in the store"):
+        blobs.open(Digest.of(b"none"))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data + b"x",
+    ],
+    ids=["flipped", "halved", "emptied", "extended"],
+)
+def test_damaged_bytes_are_quarantined_and_never_opened(blobs: BlobStore, edit: Callable[[bytes], bytes]) -> None:
+    """F22, F23: also after the blob was found right once; the error names file, expected and found."""
+    blob = put(blobs)
+    blobs.open(blob.digest).close()
+    path = blobs.path(blob.digest)
+    change(path, edit)
+    found = Digest.of(path.read_bytes())
+    with pytest.raises(BlobDamagedError) as caught:
+        blobs.open(blob.digest)
+    for part in (str(path), f"expected {blob.digest}", f"found {found}", f"moved to {blobs.root / 'quarantine'}"):
+        assert part in str(caught.value)
+    assert not path.exists()
+    assert [kept.name.partition(".")[0] for kept in (blobs.root / "quarantine").iterdir()] == [blob.digest.hex]
+    with pytest.raises(BlobMissingError):
+        blobs.open(blob.digest)
+    put(blobs)
+    blobs.open(blob.digest).close()
+
+
+def test_what_cannot_be_read_is_damaged_too(blobs: BlobStore) -> None:
+    """A folder in place of the file stands for a disk that gives an error instead of bytes."""
+    digest = Digest.of(BODY)
+    blobs.path(digest).mkdir(parents=True)
+    with pytest.raises(BlobDamagedError, match="unreadable bytes"):
+        blobs.open(digest)
+    put(blobs)
+    blobs.open(digest).close()
+    blobs.path(digest).unlink()
+    blobs.path(digest).symlink_to(blobs.path(digest))
+    with pytest.raises(BlobDamagedError, match="cannot be opened"):
+        blobs.open(digest)
+
+
+def test_good_bytes_that_another_process_put_there_meanwhile_are_not_quarantined(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damaged when it was read, replaced before it is moved away: the new file stays."""
+    blob = put(blobs)
+    path = blobs.path(blob.digest)
+    change(path, lambda data: data[::-1])
+    hash_file = module._hash_file
+
+    def replaced_afterwards(descriptor: int) -> Digest:
+        found = hash_file(descriptor)
+        put(BlobStore(blobs.root))
+        return found
+
+    monkeypatch.setattr(module, "_hash_file", replaced_afterwards)
+    with pytest.raises(BlobDamagedError, match="another process has replaced it"):
+        blobs.open(blob.digest)
+    monkeypatch.undo()
+    blobs.open(blob.digest).close()
+
+
+def test_a_damaged_blob_in_a_read_only_store_stays_and_is_not_served(blobs: BlobStore) -> None:
+    blob = put(blobs)
+    change(blobs.path(blob.digest), lambda data: data[::-1])
+    with read_only(blobs.root), pytest.raises(BlobDamagedError, match="cannot be written"):
+        blobs.open(blob.digest)
+    assert blobs.path(blob.digest).exists()
+
+
+def test_an_open_blob_outlives_its_file(blobs: BlobStore) -> None:
+    """F24: who reads it has all of it."""
+    blob = put(blobs)
+    with blobs.open(blob.digest) as opened:
+        blobs.path(blob.digest).unlink()
+        assert opened.read_at(0, len(BODY)) == BODY
+
+
+def test_a_blob_that_is_cut_while_it_is_read_is_an_error(blobs: BlobStore) -> None:
+    blob = put(blobs)
+    with blobs.open(blob.digest) as opened:
+        blobs.path(blob.digest).chmod(0o644)
+        os.truncate(blobs.path(blob.digest), 10)
+        assert opened.read_at(0, 20) == BODY[:10]
+        with pytest.raises(StoreError, match="was cut at 10"):
+            opened.read_at(10, 20)
+
+
+def test_a_full_disk_fails_the_write_and_gives_the_space_back(tmp_path: Path) -> None:
+    """F26: the stage can then only be discarded; what was stored before is still there."""
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        store = BlobStore(disk)
+        store.prepare()
+        kept = put(store)
+        stage = store.stage()
+        with pytest.raises(OSError, match="No space left"):
+            write_on_and_on(stage)
+        assert stage.size % len(BODY) == 0
+        stage.discard()
+        put(store, os.urandom(500_000))
+        store.open(kept.digest).close()
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+    """A disk without room for another name, when a store is made on it and when one is written."""
+    sentence = r"The disk is full: .* cannot be written .*Free some space"
+    with small_disk(tmp_path / "disk", "256k,nr_inodes=6") as disk:
+        store = BlobStore(disk)
+        store.prepare()
+        (disk / "last").touch()
+        with pytest.raises(StoreError, match=sentence):
+            store.stage()
+        with pytest.raises(StoreError, match=sentence):
+            BlobStore(disk / "other").prepare()
+
+
+@pytest.mark.parametrize("way", ["file", "read-only"])
+def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path, way: str) -> None:
+    root = tmp_path / "root"
+    sentence = r"The store cannot be written: .*root.*Give the user with id \d+ write access"
+    if way == "file":
+        root.write_text("no folder")
+        with pytest.raises(StoreError, match=sentence):
+            BlobStore(root).prepare()
+        return
+    store = BlobStore(root)
+    store.prepare()
+    with read_only(root):
+        with pytest.raises(StoreError, match=sentence):
+            store.prepare()
+        with pytest.raises(StoreError, match=sentence):
+            store.stage()
+
+
+def test_a_crash_leaves_a_stage_that_the_next_start_sweeps(blobs: BlobStore) -> None:
+    """F18: SIGKILL while it is written; as long as the process lives, its stage is left alone."""
+    code = """
+    stage = BlobStore(root).stage()
+    stage.write(b"half")
+    print("ready", flush=True)
+    time.sleep(60)
+    """
+    mine = blobs.stage()
+    with ready(code, blobs.root) as process:
+        assert blobs.sweep() == 0
+        process.kill()
+        process.wait()
+        assert blobs.sweep() == 1
+    assert list((blobs.root / "staging").iterdir()) == [mine.path]
+    mine.write(BODY)
+    blobs.open(mine.commit().digest).close()
+
+
+def test_sweeping_what_is_not_there_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be written"):
+        BlobStore(tmp_path / "none").sweep()
+
+
+def test_several_processes_store_the_same_bytes_at_once(blobs: BlobStore) -> None:
+    """F34: with sweeps in between, every commit succeeds, and the one blob is right."""
+    code = """
+    store = BlobStore(root)
+    store.prepare()
+    body = bytes(range(256)) * 400
+    for round in range(15):
+        store.sweep()
+        stage = store.stage()
+        stage.write(body)
+        blob = stage.commit()
+        store.open(blob.digest).close()
+    print(blob.digest.hex)
+    """
+    printed = run_all(code, blobs.root, 3)
+    assert printed == [Digest.of(bytes(range(256)) * 400).hex + "\n"] * 3
+    assert list((blobs.root / "staging").iterdir()) == []
+
+
+def test_a_write_left_behind_by_a_cancelled_task_reaches_no_other_file(blobs: BlobStore, tmp_path: Path) -> None:
+    """A thread still writes when the stage is discarded: the next file, which gets the descriptor's number, stays empty."""
+    for _ in range(20):
+        stage = blobs.stage()
+        writing = threading.Thread(target=_write_until_closed, args=(stage,))
+        writing.start()
+        while stage.size == 0:
+            pass
+        stage.discard()
+        other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+        writing.join()
+        assert os.fstat(other).st_size == 0
+        os.close(other)
+
+
+def _write_until_closed(stage: Stage) -> None:
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        write_on_and_on(stage)
