@@ -1,0 +1,1 @@
+"""The crons' work: reminders and the digest."""

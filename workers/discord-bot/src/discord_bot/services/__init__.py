@@ -1,0 +1,1 @@
+"""The services that this Worker calls, each with typed answers and one kind of error."""

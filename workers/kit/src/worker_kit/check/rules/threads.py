@@ -1,0 +1,39 @@
+"""WK101: threads and their primitives."""
+
+import ast
+from collections.abc import Iterator
+
+from worker_kit.check.module import Module
+from worker_kit.check.rule import Rule
+
+_THREADING = frozenset({"Lock", "RLock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "Thread", "Timer"})
+_POOLS = ("concurrent.futures.ThreadPoolExecutor", "concurrent.futures.ProcessPoolExecutor")
+
+
+def _find(module: Module) -> Iterator[ast.AST]:
+    for call in module.calls():
+        package, _, name = module.dotted(call.func).rpartition(".")
+        known = package == "threading" and name in _THREADING
+        pool = f"{package}.{name}" in _POOLS or package == "multiprocessing"
+        executor = isinstance(call.func, ast.Attribute) and call.func.attr == "run_in_executor"
+        if known or pool or executor:
+            yield call
+
+
+RULE = Rule(
+    code="WK101",
+    sentence="a Worker has one thread: another cannot start, and a lock guards nothing",
+    mend="remove the lock; await the work instead of handing it to a thread",
+    find=_find,
+    bad=(
+        "import threading\n_lock = threading.Lock()  # bad\n",
+        "from threading import Event as Flag, Thread\nready = Flag()  # bad\nThread(target=print).start()  # bad\n",
+        "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()  # bad\n",
+        "async def work(loop):\n    return await loop.run_in_executor(None, print)  # bad\n",
+    ),
+    good=(
+        "import threading\nlocal = threading.local()\n",
+        "class Lock:\n    pass\n\nlock = Lock()\n",
+        "import asyncio\nready = asyncio.Event()\n",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Published content, read from Sanity and kept in KV."""

@@ -1,0 +1,1 @@
+"""Notifications, posted by the Worker discord-bot."""

@@ -1,0 +1,1 @@
+"""What happened on this platform, counted and listed from D1."""

@@ -1,0 +1,28 @@
+"""What this Worker sends to discord-bot is what discord-bot takes: held to its own model."""
+
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "discord-bot" / "src"))
+
+import pytest
+from platform_api.discord.bot import Notification
+
+notifications = importlib.import_module("discord_bot.routers.notifications")
+LONGEST = {"sponsor": "a" * 64, "title": "t" * 256, "description": "d" * 4000, "url": "https://a.example/" + "b" * 1982}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sponsor": "acme", "title": " New ", "description": "x"},
+        {"sponsor": "0", "title": "ü!", "description": "x\ny"},
+        LONGEST,
+    ],
+)
+def test_what_this_worker_takes_the_bot_takes(fields: dict[str, str]) -> None:
+    """No notification that passes here is refused there for its form."""
+    body = Notification.model_validate({"kind": "sponsors"} | fields).model_dump(exclude={"kind"}, exclude_none=True)
+    taken = notifications.Notification.model_validate(body)
+    assert (taken.sponsor, taken.title) == (fields["sponsor"], fields["title"].strip())

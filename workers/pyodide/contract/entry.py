@@ -1,0 +1,1 @@
+"""Nothing: the configuration has to name an entry."""
