@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drydock_cache import fetch
 from drydock_cache.configuration import parse_resolve
 from drydock_cache.egress import UpstreamSettings
 from drydock_cache.index import Index
 from drydock_cache.store import Store
 
 from cache.tests.harness import POLICY, Drydock
+from tests.upstream.pki import Authority
 from tests.upstream.scripted import Upstream
 
 type StartDrydock = Callable[..., Drydock]
@@ -26,15 +28,30 @@ def internet(start_upstream: Callable[..., Upstream]) -> Upstream:
     return start_upstream("assets.example", "index.example", "other.example")
 
 
+@pytest.fixture(scope="session")
+def machine_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small stand-in for the system's certificates: OpenSSL takes a tenth of a second to read the real ones."""
+    return Authority.create("Machine root").write(tmp_path_factory.mktemp("machine") / "root.pem")
+
+
 @pytest.fixture
-def settings(internet: Upstream, authority_file: Path) -> UpstreamSettings:
+def small_trust(machine_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the stand-in the system's certificates of this process."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(machine_root))
+
+
+@pytest.fixture
+def settings(internet: Upstream, authority_file: Path, small_trust: None) -> UpstreamSettings:
     """How the internet of the tests is reached."""
     return UpstreamSettings(resolve=parse_resolve(internet.resolve), ca_files=(authority_file,))
 
 
 @pytest.fixture
-async def start_drydock(settings: UpstreamSettings, tmp_path: Path) -> AsyncIterator[StartDrydock]:
-    """Starts exchanges: start_drydock(root, policy=…, mode=…); all end with the test."""
+async def start_drydock(
+    settings: UpstreamSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[StartDrydock]:
+    """Starts exchanges: start_drydock(root, policy=…, mode=…); all end with the test. They pause but briefly between tries."""
+    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.01)
     async with AsyncExitStack() as stack:
 
         def start(root: Path | None = None, policy: str = POLICY, **changes: Any) -> Drydock:

@@ -27,7 +27,7 @@ COMMAND = str(Path(sys.executable).with_name("drydock"))
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_trust: None) -> Path:
     """A folder with a policy, to run in; the machine's own proxies and settings do not count."""
     (tmp_path / "drydock.toml").write_text('pin = ["assets.example"]\nrevalidate = ["index.example"]\n')
     for name in list(os.environ):

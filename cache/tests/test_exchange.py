@@ -527,7 +527,6 @@ async def test_every_behaviour_of_the_upstream_ends_in_an_answer(
 ) -> None:
     """Whatever upstream does, the client gets an answer with a status, and one that is complete has the right bytes."""
     monkeypatch.setattr(fetch, "_STALL_SECONDS", 0.3)
-    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.01)
 
     async def ask(behaviour: Behaviour) -> None:
         url = f"{ASSETS}/{behaviour}.whl"

@@ -7,7 +7,6 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from drydock_cache import fetch
 from drydock_cache.digest import Digest
 from drydock_cache.errors import ConfigError, StoreError, UpstreamError, UpstreamFailure
 from drydock_cache.plan import Asset, AssetKind
@@ -61,8 +60,7 @@ async def test_progress_is_told_while_it_goes_on(drydock: Drydock, internet: Ups
     assert any(0 < done < len(BODY) for done, _ in told)
 
 
-async def test_a_cut_download_is_resumed(drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.01)
+async def test_a_cut_download_is_resumed(drydock: Drydock, internet: Upstream) -> None:
     internet.route("/a", BODY, etag='"1"', cuts=(100_000, None))
     (found,) = await run(drydock, asset("/a", Digest.of(BODY), len(BODY)))
     assert found.outcome is Outcome.FETCHED
@@ -109,11 +107,8 @@ async def test_a_damaged_asset_is_fetched_again(drydock: Drydock, internet: Upst
     assert [found.outcome for found in await run(drydock, asset("/a"))] == [Outcome.FETCHED]
 
 
-async def test_one_that_fails_does_not_stop_the_others(
-    drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_that_fails_does_not_stop_the_others(drydock: Drydock, internet: Upstream) -> None:
     """Each with its own reason: a 404, a portal, a cut, and a URL that is none."""
-    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.01)
     internet.route("/good", BODY)
     internet.route("/portal.whl", BODY, "html200")
     internet.route("/cut", BODY, "cl_short")

@@ -71,12 +71,6 @@ def test_what_may_be_another_file_is_refused(status: int, headers: dict[str, str
         Partial(STRONG, 40).check("https://assets.example/a", status, tuple(headers.items()))
 
 
-@pytest.fixture
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.01)
-
-
-@pytest.mark.usefixtures("no_pause")
 @pytest.mark.parametrize("fields", [{"etag": '"1"'}, {"last_modified": DATE}, {"etag": '"1"', "ranges": False}])
 async def test_a_cut_download_is_resumed_and_right(drydock: Drydock, internet: Upstream, fields: dict[str, Any]) -> None:
     """The client that waits sees no cut; what arrived is not asked for again where upstream knows ranges."""
@@ -88,7 +82,6 @@ async def test_a_cut_download_is_resumed_and_right(drydock: Drydock, internet: U
     assert len(asked) == 3
 
 
-@pytest.mark.usefixtures("no_pause")
 async def test_a_link_that_cuts_again_and_again_still_brings_it_home(drydock: Drydock, internet: Upstream) -> None:
     """Each try that brings bytes earns another one."""
     internet.route("/a.whl", BODY, etag='"1"', cuts=(20_000,) * 9 + (None,))
@@ -96,7 +89,6 @@ async def test_a_link_that_cuts_again_and_again_still_brings_it_home(drydock: Dr
     assert internet.count("/a.whl") == 10
 
 
-@pytest.mark.usefixtures("no_pause")
 async def test_an_upstream_that_cuts_for_ever_comes_to_an_end(drydock: Drydock, internet: Upstream) -> None:
     internet.route("/a.whl", BODY, etag='"1"', cuts=(10,) * 100)
     assert not (await drydock.get(URL)).whole
@@ -104,7 +96,6 @@ async def test_an_upstream_that_cuts_for_ever_comes_to_an_end(drydock: Drydock, 
     assert drydock.staged() == []
 
 
-@pytest.mark.usefixtures("no_pause")
 async def test_tries_without_a_byte_are_few(drydock: Drydock, internet: Upstream) -> None:
     """F31: after one that brought some, three."""
     internet.route("/a.whl", BODY, etag='"1"', cuts=(50_000, 0, 0, 0, 0))
@@ -123,7 +114,6 @@ async def test_without_proof_a_cut_download_is_not_patched_together(
     assert (await drydock.get(URL)).body == BODY
 
 
-@pytest.mark.usefixtures("no_pause")
 async def test_a_file_that_changes_between_is_not_patched_together(drydock: Drydock, internet: Upstream) -> None:
     """The new tag is noticed, the download fails visibly, and the next one has the new file alone."""
     gate = Gate()

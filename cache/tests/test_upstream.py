@@ -263,6 +263,9 @@ async def test_a_corporate_proxy_with_a_password_is_passed(
         stream = await upstream.tunnel("assets.example", 443)
         secured = await stream.start_tls(upstream._trust, "assets.example")
         await secured.aclose()
+    async with asyncio.timeout(20):  # Squid writes its line when a tunnel ends
+        while not squid.seen():
+            await asyncio.sleep(0.05)
     assert squid.seen()[0].split(" ", 1)[1] == "CONNECT assets.example:443 worker"
     assert all(request.header("proxy-authorization") is None for request in internet.requests)
 

@@ -80,14 +80,16 @@ class Exchange:
             _log.error("%s", error, extra={"url": mask_credentials(request.url)})
             found, damage = None, error
         if found is not None:
-            stored, blob = found
-            now = time.time()
-            self._store.index.used(stored.key, now)
-            return answers.from_blob(request, stored, blob, ("hit",), now - stored.response_time)
+            return self._hit(request, *found)
         try:
             return await self._fetch_asset(request)
         except UpstreamError as error:
             raise damaged(damage, error) if damage else error from error
+
+    def _hit(self, request: Request, stored: StoredResponse, blob: VerifiedBlob) -> Answer:
+        now = time.time()
+        self._store.index.used(stored.key, now)
+        return answers.from_blob(request, stored, blob, ("hit",), now - stored.response_time)
 
     def _open_stored(self, url: str) -> tuple[StoredResponse, VerifiedBlob] | None:
         stored = self._store.find(url)
@@ -99,7 +101,13 @@ class Exchange:
         if _is_personal(request):
             return await self._pass_on(request)
         expected = await asyncio.to_thread(self._store.index.expected, request.url)
-        download, collapsed = self._fetcher.join(asset_request(request.url, expected))
+        fetch = asset_request(request.url, expected)
+        if not self._fetcher.is_under_way(fetch.key):
+            # a download that ended since the store was asked is in it by now: it must not be made again
+            found = await asyncio.to_thread(self._open_stored, request.url)
+            if found is not None:
+                return self._hit(request, *found)
+        download, collapsed = self._fetcher.join(fetch)
         head = await download.wait_head()
         details = ["fwd=uri-miss", f"fwd-status={head.status}"]
         details += ["stored"] if download.storing else []

@@ -38,11 +38,15 @@ class Fetcher:
         self._in_flight: dict[CacheKey, Download] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def is_under_way(self, key: CacheKey) -> bool:
+        """Say whether a download of this key is under way that `join` would return."""
+        current = self._in_flight.get(key)
+        return current is not None and (current.content is None or current.content.joinable)
+
     def join(self, request: FetchRequest) -> tuple[Download, bool]:
         """Return the download of the request's key and whether it was under way already; starts it when not."""
-        current = self._in_flight.get(request.key)
-        if current is not None and (current.content is None or current.content.joinable):
-            return current, True
+        if self.is_under_way(request.key):
+            return self._in_flight[request.key], True
         download = Download(request, asyncio.get_running_loop().create_future())
         self._in_flight[request.key] = download
         download.task = asyncio.create_task(self._run(download), name=f"fetch {request.key.url}")

@@ -81,7 +81,7 @@ def test_a_worker_without_a_python_project_is_not_synced_and_needs_its_runtime_a
 @pytest.mark.online
 def test_a_worker_that_was_never_synced_is_noted(workerd: Callable[[str], Path], pywrangler_path: str, tmp_path: Path) -> None:
     worker = _worker(tmp_path / "hello", env={})
-    (worker / "pyproject.toml").write_text('[project]\nname = "hello"\nversion = "0"\ndependencies = []\n')
+    (worker / "pyproject.toml").write_text('[project]\nname = "hello"\nversion = "0"\ndependencies = ["fastapi"]\n')
     plan = make_plan([worker], workerd(_NEWEST), {"PATH": pywrangler_path, "HOME": str(tmp_path)})
     assert plan.notes == ("hello has no pylock.toml yet; its packages are found by the first pywrangler sync.",)
 
@@ -93,7 +93,7 @@ def test_two_locks_that_disagree_about_one_url_stop_the_plan(
     workers = []
     for name, digest in (("one", _HEX), ("two", "cd" * 32)):
         worker = _worker(tmp_path / name, name=name, env={})
-        (worker / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "0"\ndependencies = []\n')
+        (worker / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "0"\ndependencies = ["fastapi"]\n')
         (worker / "pylock.toml").write_text(_pylock(digest))
         workers.append(worker)
     with pytest.raises(ConfigError) as wrong:
