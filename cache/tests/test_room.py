@@ -74,7 +74,8 @@ async def test_a_store_that_cannot_be_written(start_drydock: StartDrydock, inter
     with read_only(filled.root):
         again = start_drydock()
         for _ in range(2):
-            assert (await again.get(f"{ASSETS}/small.whl")).body == SMALL
+            seen = await again.get(f"{ASSETS}/small.whl")
+            assert (seen.status, seen.body) == (200, SMALL), seen.error
         await again.close()
 
 

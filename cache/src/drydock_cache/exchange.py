@@ -71,14 +71,7 @@ class Exchange:
             return answers.from_error(500, request.url, error.message, error.remedy, ("fwd=uri-miss",), "store")
 
     async def _asset(self, request: Request) -> Answer:
-        damage: BlobDamagedError | None = None
-        try:
-            found = await asyncio.to_thread(self._open_stored, request.url)
-        except BlobMissingError:  # removed this very moment
-            found = None
-        except BlobDamagedError as error:  # quarantined by now, and fetched again at once
-            _log.error("%s", error, extra={"url": mask_credentials(request.url)})
-            found, damage = None, error
+        found, damage = await asyncio.to_thread(self._open_stored, request.url)
         if found is not None:
             return self._hit(request, *found)
         try:
@@ -91,9 +84,18 @@ class Exchange:
         self._store.index.used(stored.key, now)
         return answers.from_blob(request, stored, blob, ("hit",), now - stored.response_time)
 
-    def _open_stored(self, url: str) -> tuple[StoredResponse, VerifiedBlob] | None:
+    def _open_stored(self, url: str) -> tuple[tuple[StoredResponse, VerifiedBlob] | None, BlobDamagedError | None]:
+        """Return the stored response with its content, or None, and what was found damaged: it can be fetched again."""
         stored = self._store.find(url)
-        return None if stored is None else (stored, self._store.read(stored))
+        if stored is None:
+            return None, None
+        try:
+            return (stored, self._store.read(stored)), None
+        except BlobMissingError:  # removed this very moment
+            return None, None
+        except BlobDamagedError as error:
+            _log.error("%s", error, extra={"url": mask_credentials(url)})
+            return None, error
 
     async def _fetch_asset(self, request: Request) -> Answer:
         if self._offline:
@@ -102,9 +104,9 @@ class Exchange:
             return await self._pass_on(request)
         expected = await asyncio.to_thread(self._store.index.expected, request.url)
         fetch = asset_request(request.url, expected)
-        if not self._fetcher.is_under_way(fetch.key):
+        if not self._fetcher.is_under_way(fetch.key) and self._store.read_only is None:
             # a download that ended since the store was asked is in it by now: it must not be made again
-            found = await asyncio.to_thread(self._open_stored, request.url)
+            found, _ = await asyncio.to_thread(self._open_stored, request.url)
             if found is not None:
                 return self._hit(request, *found)
         download, collapsed = self._fetcher.join(fetch)
