@@ -1,0 +1,1 @@
+"""What `hello-starlette` answers: a Starlette application on the kit; nothing here imports the runtime."""
