@@ -9,6 +9,7 @@ const USAGE = `usage: node serve.mjs WORKER [options]
   --modules DIR       folder of vendored packages (default: WORKER/python_modules)
   --port N            port on 127.0.0.1 (default 0: any free one; the line "ready" tells it)
   --set NAME=VALUE    a variable or secret; may be given again
+  --put BINDING/KEY=VALUE  a value in KV; may be given again
   --service NAME=URL  where a service binding leads; may be given again
   --ai URL            where the AI binding leads
   --persist DIR       keep KV and D1 there (default: they end with the process)
@@ -23,7 +24,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     modules: { type: "string" }, port: { type: "string", default: "0" }, ai: { type: "string" }, persist: { type: "string" },
-    set: { type: "string", multiple: true }, service: { type: "string", multiple: true },
+    set: { type: "string", multiple: true }, put: { type: "string", multiple: true }, service: { type: "string", multiple: true },
     migrate: { type: "boolean" }, measure: { type: "boolean" }, help: { type: "boolean" },
   },
 });
@@ -43,6 +44,10 @@ const { declared, env, raw, dispose } = await makeEnv({
 if (options.migrate) {
   const { migrate } = await import("./lib/migrations.mjs");
   await migrate(declared, raw, folder);
+}
+for (const [name, value] of Object.entries(pairs(options.put))) {
+  const binding = name.slice(0, name.indexOf("/"));
+  await raw[binding].put(name.slice(binding.length + 1), value);
 }
 const pending = new Set();
 const { pyodide, version, startMs } = await startPython({

@@ -1,37 +1,27 @@
 """The kit in real Pyodide with real KV and D1: the contract, what only the runtime shows, and a Worker over HTTP."""
 
-import json
-import subprocess
 from pathlib import Path
 
 import httpx
+from pyodide_harness.pyodide import Pyodide
 
-HARNESS = Path(__file__).parents[1]
-CONTRACT = HARNESS.parent / "kit" / "contract"
+KIT = Path(__file__).parents[2] / "kit"
 
 
-def test_the_real_bindings_keep_the_contract(node: str, modules: Path, peer_url: str) -> None:
+def test_the_real_bindings_keep_the_contract(pyodide: Pyodide, peer_url: str) -> None:
     """Every case that the stand-ins pass is passed by real KV and D1, bare and within the SDK's wrapper; so are the runtime's own."""
-    command: list[str | Path] = [
-        node,
-        HARNESS / "cases.mjs",
-        "--modules",
-        modules,
-        "--sources",
-        CONTRACT,
-        "--set",
-        f"URL={peer_url}",
-    ]
-    ended = subprocess.run(
-        [*command, "kv_cases", "d1_cases", "runtime_cases"], capture_output=True, text=True, check=False, timeout=300
-    )
-    lines = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
-    cases = [line for line in lines if "case" in line]
+    cases = pyodide.cases(["kv_cases", "d1_cases", "runtime_cases"], [KIT / "contract"], URL=peer_url)
     assert [case for case in cases if not case["ok"]] == []
-    assert lines[-1]["done"], ended.stderr
     names = {case["case"] for case in cases}
     assert {"kv_cases.case_text_returns_as_it_was[sdk]", "d1_cases.case_none_is_null[unwrapped]"} <= names
     assert "runtime_cases.case_no_threads[plain]" in names
+
+
+def test_the_traps_are_in_the_state_that_the_kit_says(pyodide: Pyodide) -> None:
+    """Each case that GOTCHAS.md names passes on this runtime."""
+    cases = pyodide.cases(["gotcha_cases"], [KIT / "tests" / "check_examples"])
+    assert [case for case in cases if not case["ok"]] == []
+    assert len(cases) >= 18
 
 
 def test_health(worker: str) -> None:
