@@ -1,8 +1,8 @@
 # Every task of the project; make alone prints them.
 .DEFAULT_GOAL := help
 WORKER ?= hello
-# The services that make warm installs packages for.
-WORKERS ?= hello hello-js
+# The services that make warm installs packages for: every folder of workers/ that is a Worker.
+WORKERS ?= $(filter-out template,$(patsubst workers/%/wrangler.jsonc,%,$(wildcard workers/*/wrangler.jsonc)))
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 

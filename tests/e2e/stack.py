@@ -1,6 +1,7 @@
 """The stack in a test's hands: the project's own compose file with the world outside played by containers."""
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -116,7 +117,8 @@ def declare_stack(
     text = text.replace("tunnel = [", 'tunnel = [\n    "api.example.net",', 1)
     path = scratch / "drydock.toml"
     path.write_text(f"{text}\n[upstream]\nprivate_hosts = {json.dumps(PLAYED)}\n")
-    ports = dict.fromkeys(("DRYDOCK_STATUS_PORT", "DRYDOCK_HELLO_PORT", "DRYDOCK_HELLO_JS_PORT"), "0")
+    # Every published port becomes a free one, also that of a Worker which is added later.
+    ports = dict.fromkeys(re.findall(r"\$\{(DRYDOCK_\w+_PORT):-", (REPOSITORY / "compose.yml").read_text()), "0")
     settings = {"DRYDOCK_NETWORK": network, "E2E_POLICY": str(path), **ports, **env}
     return Stack(declare(label, files, settings), network)
 
