@@ -1,9 +1,5 @@
-"""What the tests of hello-starlette share: a client, of the application in this process or of the Worker behind WORKER_URL.
+"""What the tests of hello-starlette share: a client of the Worker in each tier, CPython and real Pyodide."""
 
-With WORKER_URL set, tests/http runs unchanged against a Worker that was started elsewhere; tests/inside is left out.
-"""
-
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,29 +12,24 @@ for folder in (WORKER / "src", WORKER.parent / "kit" / "src"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-LIVE = os.environ.get("WORKER_URL", "")
+from hello_starlette.app import app  # noqa: E402 - the path above comes first
+from worker_kit.testing import FakeD1, fake_env, with_env  # noqa: E402
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, against a live server, what looks inside the Worker's process."""
-    if not LIVE:
-        return
-    inside = [item for item in items if WORKER / "tests" / "inside" in item.path.parents]
-    config.hook.pytest_deselected(items=inside)
-    items[:] = [item for item in items if item not in inside]
+def in_this_process(**env: Any) -> Any:
+    """Make a client of the application with these bindings and variables."""
+    from starlette.testclient import TestClient
+
+    return TestClient(with_env(app, fake_env(**env)), raise_server_exceptions=False)
 
 
 @pytest.fixture
 def worker() -> Iterator[Callable[..., Any]]:
     """Offer to make a client of the application with these bindings and variables."""
-    from hello_starlette.app import app
-    from starlette.testclient import TestClient
-    from worker_kit.testing import fake_env, with_env
-
     opened = []
 
     def make(**env: Any) -> Any:
-        opened.append(TestClient(with_env(app, fake_env(**env)), raise_server_exceptions=False))
+        opened.append(in_this_process(**env))
         return opened[-1]
 
     yield make
@@ -46,15 +37,18 @@ def worker() -> Iterator[Callable[..., Any]]:
         client.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session", params=["cpython", "pyodide"])
 def client(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Offer a client of the Worker with a database."""
-    if LIVE:
-        import httpx2
-
-        with httpx2.Client(base_url=LIVE, timeout=60, trust_env=False) as session:
+    """Offer a client: of the application on a stand-in of D1, and of the Worker's own entry with a real one."""
+    if request.param == "cpython":
+        with in_this_process(DB=FakeD1()) as session:
             yield session
         return
-    from worker_kit.testing import FakeD1
+    import httpx2
 
-    yield request.getfixturevalue("worker")(DB=FakeD1())
+    log = request.getfixturevalue("tmp_path_factory").mktemp("hello-starlette") / "log"
+    with (
+        request.getfixturevalue("pyodide").serve(WORKER, log=log) as served,
+        httpx2.Client(base_url=served.url, timeout=60, trust_env=False) as session,
+    ):
+        yield session
