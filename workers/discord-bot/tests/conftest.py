@@ -1,10 +1,5 @@
-"""What the tests of discord-bot share: the Worker, in this process or behind BOT_URL, and the services it calls.
+"""What the tests of discord-bot share: the Worker in each tier, CPython and real Pyodide, and the services it calls."""
 
-With BOT_URL set, tests/http runs unchanged against a Worker that was started elsewhere with what `python tests/bot_bench/worker.py`
-prints, on the ports BOT_DISCORD_PORT, BOT_SANITY_PORT and BOT_AI_PORT, where the tests start the services.
-"""
-
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +13,7 @@ sys.path[:0] = [str(WORKER / "src"), str(WORKER / "tests")]
 from bot_bench import services as bench_services  # noqa: E402 - the path above comes first
 from bot_bench.bench import Bench  # noqa: E402
 from bot_bench.services import Services  # noqa: E402
+from bot_bench.worker import application, kv, stand_in_env, variables  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -37,20 +33,24 @@ def services(running_services: Services) -> Iterator[Services]:
         service.clear()
 
 
-@pytest.fixture(scope="session")
-def client(running_services: Services) -> Iterator[Any]:
-    address = os.environ.get("BOT_URL")
-    if address:
-        import httpx2
+@pytest.fixture(scope="session", params=["cpython", "pyodide"])
+def client(request: pytest.FixtureRequest, running_services: Services) -> Iterator[Any]:
+    discord, sanity, ai = (service.port for service in running_services.all())
+    if request.param == "cpython":
+        from fastapi.testclient import TestClient
 
-        with httpx2.Client(base_url=address, timeout=30, trust_env=False) as session:
+        with TestClient(application(stand_in_env(discord, sanity, ai))) as session:
             yield session
         return
-    from bot_bench.worker import application, stand_in_env
-    from fastapi.testclient import TestClient
+    import httpx2
 
-    ports = [service.port for service in running_services.all()]
-    with TestClient(application(stand_in_env(*ports))) as session:
+    pyodide = request.getfixturevalue("pyodide")
+    log = request.getfixturevalue("tmp_path_factory").mktemp("discord-bot") / "log"
+    held = {f"KV/{key}": value for key, value in kv(discord).items()}
+    with (
+        pyodide.serve(WORKER, log=log, variables=variables(discord, sanity), kv=held, ai=f"http://127.0.0.1:{ai}") as served,
+        httpx2.Client(base_url=served.url, timeout=30, trust_env=False) as session,
+    ):
         yield session
 
 

@@ -1,7 +1,4 @@
-"""Fixtures of platform-api's tests: the stub server, and a client of the Worker, in CPython or wherever it is served.
-
-PLATFORM_API_BASE_URL and PLATFORM_API_STUB_PORT make tests/http run against a live server; see tests/README.md.
-"""
+"""Fixtures of platform-api's tests: the stub server, and a client of the Worker in each tier, CPython and real Pyodide."""
 
 import itertools
 import os
@@ -18,20 +15,10 @@ for folder in (ROOT / "tests", ROOT / "src", ROOT.parent / "kit" / "src"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from platform_api_testing.environment import API_KEY  # noqa: E402 # found by the lines above
+from platform_api_testing.environment import API_KEY, variables  # noqa: E402 # found by the lines above
 from platform_api_testing.stub import Upstreams, serve  # noqa: E402
 
-LIVE = os.environ.get("PLATFORM_API_BASE_URL", "")
 ADDRESSES = itertools.count(int.from_bytes(os.urandom(3)))
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, against a live server, what looks inside the Worker's process."""
-    if not LIVE:
-        return
-    inside = [item for item in items if (ROOT / "tests" / "inside") in item.path.parents]
-    config.hook.pytest_deselected(items=inside)
-    items[:] = [item for item in items if item not in inside]
 
 
 class Api:
@@ -71,20 +58,25 @@ def new_address() -> str:
 @pytest.fixture(scope="session")
 def upstreams() -> Iterator[Upstreams]:
     """Serve the stub of Sanity, Workers AI and discord-bot."""
-    with serve(int(os.environ.get("PLATFORM_API_STUB_PORT", "0"))) as served:
+    with serve() as served:
         yield served
 
 
-@pytest.fixture(scope="session")
-def session(upstreams: Upstreams) -> Iterator[Any]:
-    """Open a client: of the live server if there is one, else of the application in this process."""
-    if LIVE:
-        import httpx
-
-        with httpx.Client(base_url=LIVE, timeout=60, trust_env=False) as client:
+@pytest.fixture(scope="session", params=["cpython", "pyodide"])
+def session(request: pytest.FixtureRequest, upstreams: Upstreams) -> Iterator[Any]:
+    """Open a client: of the application in this process, and of the Worker's own entry in Pyodide."""
+    if request.param == "cpython":
+        with open_worker(upstreams.url) as client:
             yield client
         return
-    with open_worker(upstreams.url) as client:
+    import httpx
+
+    pyodide = request.getfixturevalue("pyodide")
+    log = request.getfixturevalue("tmp_path_factory").mktemp("platform-api") / "log"
+    with (
+        pyodide.serve(ROOT, log=log, variables=variables(upstreams.url), ai=f"{upstreams.url}/ai") as served,
+        httpx.Client(base_url=served.url, timeout=60, trust_env=False) as client,
+    ):
         yield client
 
 

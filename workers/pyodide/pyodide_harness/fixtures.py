@@ -14,7 +14,7 @@ def pyodide(tmp_path_factory: pytest.TempPathFactory) -> Pyodide:
     """Offer real Pyodide; skip where it is not installed, unless somebody said where it is: then it has to be there."""
     try:
         found = installation.find()
-    except installation.NotInstalled as error:
+    except installation.NotInstalledError as error:
         if os.environ.get(installation.FOLDER):
             pytest.fail(str(error))
         pytest.skip(str(error))

@@ -15,7 +15,7 @@ NODE = "NODE24"
 OLDEST_NODE = 24
 
 
-class NotInstalled(Exception):
+class NotInstalledError(Exception):
     """Something is missing; the text says what, and which command brings it."""
 
 
@@ -35,20 +35,24 @@ def node_version(text: str) -> int:
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Installation:
-    """Find Node, its packages and the packages for wasm, or raise NotInstalled."""
+    """Find Node, its packages and the packages for wasm, or raise NotInstalledError."""
     node = environ.get(NODE) or shutil.which("node", path=environ.get("PATH")) or ""
     try:
-        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip() if node else ""
+        version = (
+            subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip() if node else ""
+        )
     except OSError:
         version = ""
     if node_version(version) < OLDEST_NODE:
-        raise NotInstalled(
+        raise NotInstalledError(
             f"Pyodide needs Node {OLDEST_NODE} or newer, found {version or 'none'}: install it, or name it in {NODE}"
         )
     folder = Path(environ.get(FOLDER) or HARNESS).resolve()
     found = Installation(node, folder / "node_modules", folder / "python_modules")
     if not (found.node_modules / "pyodide").is_dir():
-        raise NotInstalled(f"{found.node_modules} has no Pyodide: run `npm ci --ignore-scripts` in {HARNESS}")
+        raise NotInstalledError(f"{found.node_modules} has no Pyodide: run `npm ci --ignore-scripts` in {HARNESS}")
     if not (found.python_modules / "workers").is_dir():
-        raise NotInstalled(f"{found.python_modules} has no packages: run `python {HARNESS / 'vendor.py'} {found.python_modules}`")
+        raise NotInstalledError(
+            f"{found.python_modules} has no packages: run `python {HARNESS / 'vendor.py'} {found.python_modules}`"
+        )
     return found

@@ -64,13 +64,13 @@ def busy(after: str) -> Answer:
 class Service:
     """The server; answers queued with `then` come first, then what `usual` makes of a request."""
 
-    def __init__(self, usual: Callable[[Received], Answer], port: int = 0) -> None:
+    def __init__(self, usual: Callable[[Received], Answer]) -> None:
         self.usual = usual
         self.received: list[Received] = []
         self._next: deque[Answer] = deque()
         self._changed = threading.Condition()
         self._released = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._server.block_on_close = False
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

@@ -1,7 +1,6 @@
 """Discord, Sanity and Workers AI as the Worker meets them, each a small real server with sensible usual answers."""
 
 import itertools
-import os
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,11 +23,11 @@ class Services:
 
 
 def start() -> Services:
-    """Start all three, on the ports that the environment names, else on free ones."""
+    """Start all three on free ports."""
     return Services(
-        discord=Service(_discord, _port("BOT_DISCORD_PORT")),
-        sanity=Service(lambda _: events(), _port("BOT_SANITY_PORT")),
-        ai=Service(lambda _: as_json({"response": "Forty-two."}), _port("BOT_AI_PORT")),
+        discord=Service(_discord),
+        sanity=Service(lambda _: events()),
+        ai=Service(lambda _: as_json({"response": "Forty-two."})),
     )
 
 
@@ -45,7 +44,3 @@ def events(*found: object) -> Answer:
 
 def _discord(_request: Received) -> Answer:
     return as_json({"id": str(next(_ids)), "type": 0})
-
-
-def _port(name: str) -> int:
-    return int(os.environ.get(name, "0"))

@@ -1,14 +1,8 @@
-"""The Worker as the tests want it: its variables and what KV holds, and the application on the kit's stand-ins.
-
-`python tests/bot_bench/worker.py` prints variables and KV for a Worker that runs elsewhere (with BOT_DISCORD_PORT, BOT_SANITY_PORT
-and BOT_AI_PORT set); `python tests/bot_bench/worker.py serve PORT` serves the application with stand-ins over HTTP.
-"""
+"""The Worker as the tests want it: its variables and what KV holds, and the application on the kit's stand-ins."""
 
 import asyncio
 import hashlib
 import json
-import os
-import sys
 import urllib.request
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -16,13 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-WORKER = Path(__file__).parents[2]
-sys.path[:0] = [str(WORKER / "src"), str(WORKER / "tests")]
+from worker_kit.javascript import JsError
+from worker_kit.testing import FakeD1, FakeKV, fake_env
 
-from worker_kit.javascript import JsError  # noqa: E402
-from worker_kit.testing import FakeD1, FakeKV, fake_env  # noqa: E402
-
-from bot_bench import ed25519  # noqa: E402 - the path above comes first
+from bot_bench import ed25519
 
 SECRET = hashlib.sha256(b"the key with which the tests play Discord").digest()
 API_KEY = "the key of the tests"
@@ -30,7 +21,7 @@ APPLICATION = "1100000000000000001"
 LIMIT = 3
 """Notifications of a sponsor in a window."""
 SCHEDULED = "/cdn-cgi/handler/scheduled"
-MIGRATIONS = sorted((WORKER / "migrations").glob("*.sql"))
+MIGRATIONS = sorted((Path(__file__).parents[2] / "migrations").glob("*.sql"))
 
 
 def variables(discord: int, sanity: int) -> dict[str, str]:
@@ -121,18 +112,3 @@ def application(env: Any) -> Any:
         await send({"type": "http.response.body", "body": body})
 
     return serve
-
-
-def main() -> None:
-    """Print, or serve."""
-    ports = [int(os.environ[name]) for name in ("BOT_DISCORD_PORT", "BOT_SANITY_PORT", "BOT_AI_PORT")]
-    if sys.argv[1:2] == ["serve"]:
-        import uvicorn
-
-        uvicorn.run(application(stand_in_env(*ports)), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
-    else:
-        print(json.dumps({"variables": variables(*ports[:2]), "kv": kv(ports[0])}, indent=2))
-
-
-if __name__ == "__main__":
-    main()

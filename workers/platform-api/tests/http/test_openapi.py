@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from platform_api_testing.environment import API_KEY
 from schemathesis import GenerationMode
 
-LIVE = os.environ.get("PLATFORM_API_BASE_URL", "")
 # Requests for each of the ten operations; PLATFORM_API_EXAMPLES makes it more for a long run.
 EXAMPLES = int(os.environ.get("PLATFORM_API_EXAMPLES", "25"))
 NUMBERS = itertools.count()
@@ -37,9 +36,9 @@ WITHOUT_VALUES = {"/api/v1/platform/stats", "/health"}
 @pytest.fixture(scope="module")
 def schema(session: Any) -> Any:
     """Read the document as the Worker serves it."""
-    if LIVE:
-        return schemathesis.openapi.from_url(f"{LIVE}/openapi.json")
-    return schemathesis.openapi.from_asgi("/openapi.json", session.app)
+    if hasattr(session, "app"):
+        return schemathesis.openapi.from_asgi("/openapi.json", session.app)
+    return schemathesis.openapi.from_url(f"{session.base_url}/openapi.json")
 
 
 def test_every_operation_is_tried(schema: Any) -> None:

@@ -1,7 +1,4 @@
-"""The variables and secrets of a Worker under test; run it with the stub's URL to have them as JSON for a live server."""
-
-import json
-import sys
+"""The variables and secrets of a Worker under test."""
 
 API_KEY = "key-of-the-platform"
 BOT_KEY = "key-of-the-bot"
@@ -33,7 +30,3 @@ def variables(stub_url: str) -> dict[str, str]:
         "LIMIT_FORMS": str(FORM_LIMIT),
         "API_KEY": API_KEY,
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(variables(sys.argv[1]), indent=2))

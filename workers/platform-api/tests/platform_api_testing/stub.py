@@ -254,10 +254,10 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(port: int = 0) -> Iterator[Upstreams]:
-    """Serve on a port, any free one by default, until the block ends."""
+def serve() -> Iterator[Upstreams]:
+    """Serve on any free port until the block ends."""
     upstreams = Upstreams()
-    server = Server(("127.0.0.1", port), type("BoundHandler", (Handler,), {"upstreams": upstreams}))
+    server = Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"upstreams": upstreams}))
     upstreams.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
