@@ -40,12 +40,5 @@ clean: ## Remove containers, images and volumes, with everything downloaded and 
 	docker image rm --force drydock-test drydock-test-internet drydock-test-squid
 	rm -rf .scratch
 
-deploy: ## Deploy a Worker to Cloudflare; WORKER=hello, DRY_RUN=1 only bundles it
-ifdef DRY_RUN
-	docker compose up --build --detach --wait proxy
-	docker compose run --rm --build --no-deps $(WORKER) deploy --dry-run
-else
-	@test -n "$$CLOUDFLARE_API_TOKEN" || { echo "make deploy: CLOUDFLARE_API_TOKEN is not set; export a token that may edit Workers, or try DRY_RUN=1" >&2; exit 2; }
-	docker compose up --build --detach --wait proxy
-	docker compose run --rm --build --no-deps --env CLOUDFLARE_API_TOKEN --env CLOUDFLARE_ACCOUNT_ID $(WORKER) deploy
-endif
+deploy: ## Check a Worker and deploy it to Cloudflare; WORKER=hello or all, DRY_RUN=1 only shows it, SECRETS=FILE
+	@DRY_RUN='$(DRY_RUN)' SECRETS='$(SECRETS)' docker/deploy $(WORKER)

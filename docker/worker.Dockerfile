@@ -57,6 +57,7 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
  && ln -s /opt/drydock/bin/drydock /usr/local/bin/drydock \
  && ln -s /usr/local/lib/drydock/worker-entrypoint /usr/local/bin/worker-entrypoint \
  && ln -s /usr/local/lib/drydock/worker-healthcheck /usr/local/bin/worker-healthcheck \
+ && ln -s /usr/local/lib/drydock/worker-deploy /usr/local/bin/worker-deploy \
  && ln -s /usr/local/lib/drydock/workerd-cached /usr/local/bin/workerd-cached
 
 # wrangler's side traffic, off: request.cf data, usage metrics, the update check, crash reports.
@@ -73,7 +74,8 @@ ENV CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_SEND_METRICS=false WRANGLER_HIDE_
 
 COPY --from=drydock /opt/drydock /opt/drydock
 COPY docker/worker-entrypoint docker/worker_ca.py docker/worker_commands.py docker/worker_errors.py docker/worker_project.py docker/worker_start.py \
-     docker/worker-healthcheck docker/workerd-cached /usr/local/lib/drydock/
+     docker/worker-deploy docker/worker_checks.py docker/worker_declared.py docker/worker_deploy.py docker/worker_failures.py \
+     docker/worker_form.py docker/worker_report.py docker/worker-healthcheck docker/workerd-cached /usr/local/lib/drydock/
 USER worker
 WORKDIR /worker
 # The first start of a Worker installs its packages; until then, no answer is no fault.

@@ -53,4 +53,4 @@ def plan(arguments: Sequence[str], environment: Mapping[str, str], project: Proj
             "CLOUDFLARE_API_TOKEN is not set: `deploy` needs a token that may edit Workers; "
             "put it into the environment, or try without one: deploy --dry-run"
         )
-    return Plan(Preparation.INSTALL, ("pywrangler" if project.python else "wrangler", "deploy", *rest))
+    return Plan(Preparation.INSTALL, ("worker-deploy", "pywrangler" if project.python else "wrangler", *rest))

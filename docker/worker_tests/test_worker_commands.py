@@ -36,7 +36,7 @@ def test_sync_installs_and_ends() -> None:
 @pytest.mark.parametrize(("project", "program"), [(PYTHON, "pywrangler"), (JAVASCRIPT, "wrangler")])
 def test_deploy_takes_the_tool_that_the_worker_needs(project: Project, program: str) -> None:
     decided = plan(("deploy",), {"CLOUDFLARE_API_TOKEN": "secret"}, project)
-    assert decided == Plan(Preparation.INSTALL, (program, "deploy"))
+    assert decided == Plan(Preparation.INSTALL, ("worker-deploy", program))
 
 
 def test_a_missing_token_is_said_before_anything_is_installed() -> None:
@@ -45,7 +45,7 @@ def test_a_missing_token_is_said_before_anything_is_installed() -> None:
 
 
 def test_a_dry_run_needs_no_token() -> None:
-    assert plan(("deploy", "--dry-run"), {}, PYTHON).command == ("pywrangler", "deploy", "--dry-run")
+    assert plan(("deploy", "--dry-run"), {}, PYTHON).command == ("worker-deploy", "pywrangler", "--dry-run")
 
 
 def test_any_other_command_runs_as_it_is_without_a_worker() -> None:

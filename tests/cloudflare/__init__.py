@@ -1,0 +1,1 @@
+"""A server that plays Cloudflare's API for deployments: it keeps what is uploaded, checks the token, and fails as told."""
