@@ -14,10 +14,11 @@ for folder in (WORKER / "src", WORKER.parent / "kit" / "src"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
+from worker_kit.testing import FakeD1, FakeKV, fake_env, with_env  # noqa: E402
+
 from template_worker.app import app  # noqa: E402 - the path above comes first
 from template_worker.jobs import run  # noqa: E402
 from template_worker.settings import Settings  # noqa: E402
-from worker_kit.testing import FakeD1, FakeKV, fake_env, with_env  # noqa: E402
 
 API_KEY = "key-of-the-tests"
 SCHEDULED = "/cdn-cgi/handler/scheduled"

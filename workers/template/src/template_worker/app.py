@@ -11,7 +11,11 @@ from template_worker.routers import alive, flags, notes
 
 def create_app() -> FastAPI:
     """Return the application; a new router joins `version_1`."""
-    made = FastAPI(title="template-worker", version="0.1.0", description="Notes in D1 and flags in KV.")
+    made = FastAPI(
+        title="template-worker",
+        version="0.1.0",
+        description="Notes in D1 and flags in KV.",
+    )
     made.add_middleware(SecurityHeaders)
     made.add_middleware(RequestIds)
     errors.install(made)

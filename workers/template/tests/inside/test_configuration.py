@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worker_kit.settings import Kind
+
 from template_worker.jobs import JOBS
 from template_worker.settings import Settings
-from worker_kit.settings import Kind
 
 WORKER = Path(__file__).parents[2]
 

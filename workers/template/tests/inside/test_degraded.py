@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from worker_kit.testing import FakeD1, FakeKV
+
 from template_worker.jobs import JobError, run
 from template_worker.settings import Settings
-from worker_kit.testing import FakeD1, FakeKV
 
 type MakeWorker = Callable[..., Any]
 BROKEN = "detail of the inside"
