@@ -25,8 +25,8 @@ warm: ## Download what the Workers' runtime and packages need, into the store
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
 	@docker/test-run python -m pytest $(ARGS)
 
-lint: ## Check style, formatting and types
-	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests'
+lint: ## Check style, formatting, types, and the traps of Python Workers
+	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests && docker/lint-workers'
 
 logs: ## Follow the logs of the proxy and the Workers
 	docker compose logs --follow

@@ -68,8 +68,27 @@ RUN install -d -o proxy -g proxy /ca
 USER proxy
 CMD ["python", "-m", "tests.upstream.squid", "--listen", "0.0.0.0:3128", "--ca", "/ca/corporate.pem"]
 
+# ---- Real Pyodide for the Workers' tests (workers/pyodide): npm packages, and Python packages for wasm ---------------------
+FROM node AS pyodide-node
+WORKDIR /opt/pyodide
+COPY workers/pyodide/package.json workers/pyodide/package-lock.json workers/pyodide/.npmrc ./
+RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.npm \
+    if [ -s /run/secrets/corporate_ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/corporate_ca; fi; \
+    npm ci --silent --ignore-scripts
+
+FROM ${PYTHON_IMAGE} AS pyodide-python
+COPY workers/pyodide/requirements.txt workers/pyodide/vendor.py /opt/pyodide/
+RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.cache/pip \
+    if [ -s /run/secrets/corporate_ca ]; then \
+      cat /etc/ssl/certs/ca-certificates.crt /run/secrets/corporate_ca > /tmp/ca.pem && export PIP_CERT=/tmp/ca.pem; \
+    fi; \
+    python /opt/pyodide/vendor.py /opt/pyodide/python_modules \
+ && rm -f /tmp/ca.pem
+
 # ---- The suite -----------------------------------------------------------------------------------------------------------
 FROM base AS test
+COPY --from=pyodide-node /opt/pyodide/node_modules /opt/pyodide/node_modules
+COPY --from=pyodide-python /opt/pyodide/python_modules /opt/pyodide/python_modules
 COPY --chmod=755 docker/test-entrypoint /usr/local/bin/
 # The repository belongs to whoever cloned it; git would refuse to read it as somebody else.
 RUN git config --system --add safe.directory '*'
@@ -79,6 +98,8 @@ ENV PYTHONPYCACHEPREFIX=/var/cache/drydock-test/pycache \
     MYPY_CACHE_DIR=/var/cache/drydock-test/mypy \
     # runtimes and tools from npm that tests ask, about 200 MB once
     DRYDOCK_TEST_ASSETS=/var/cache/drydock-test/assets \
+    # named, it must be complete: no test in Pyodide is skipped here
+    WORKERS_PYODIDE=/opt/pyodide \
     HOME=/var/cache/drydock-test/home \
     UV_LINK_MODE=copy
 ENTRYPOINT ["test-entrypoint"]

@@ -1,6 +1,7 @@
 """Which page a request gets, and what it may not do."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -33,18 +34,18 @@ async def test_a_page_is_html_that_says_what_it_is(path: str, words: str) -> Non
     assert words in reply.body
 
 
-async def test_health_needs_no_database_and_leaves_it_empty(database) -> None:
+async def test_health_needs_no_database_and_leaves_it_empty(database: Any) -> None:
     assert (await answer(ask("GET", "/healthz"), None)).body == "ok\n"
     await answer(ask("GET", "/healthz"), database)
     assert database.connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
-async def test_every_visit_of_the_counter_counts_one(database) -> None:
+async def test_every_visit_of_the_counter_counts_one(database: Any) -> None:
     pages = [(await answer(ask("GET", "/counter"), database)).body for _ in range(3)]
     assert [f'<output id="hits">{hits}</output>' in page for hits, page in enumerate(pages, 1)] == [True] * 3
 
 
-async def test_the_count_survives_a_new_connection(database, tmp_path: Path) -> None:
+async def test_the_count_survives_a_new_connection(database: Any, tmp_path: Path) -> None:
     await answer(ask("GET", "/counter"), database)
     again = type(database)(tmp_path / "d1.sqlite")
     try:
@@ -53,7 +54,7 @@ async def test_the_count_survives_a_new_connection(database, tmp_path: Path) -> 
         again.connection.close()
 
 
-async def test_a_head_request_counts_nothing(database) -> None:
+async def test_a_head_request_counts_nothing(database: Any) -> None:
     assert (await answer(ask("HEAD", "/counter"), database)).status == 405
     assert '<output id="hits">1</output>' in (await answer(ask("GET", "/counter"), database)).body
 
