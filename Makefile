@@ -6,7 +6,7 @@ WORKERS ?= $(filter-out template,$(patsubst workers/%/wrangler.jsonc,%,$(wildcar
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
-.PHONY: help up down warm test lint logs shell clean deploy
+.PHONY: help up down warm new test lint logs shell clean deploy
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ warm: ## Download what the Workers' runtime and packages need, into the store
 	docker compose build
 	docker compose run --rm warm
 	@for worker in $(WORKERS); do docker compose run --rm $$worker sync || exit 1; done
+
+# The NAME of the command line alone: some systems have a variable of that name, with the machine's name in it.
+new: ## Make a Worker from workers/template; NAME=my-worker
+	@docker/new-worker "$(if $(filter command,$(origin NAME)),$$NAME)"
 
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
 	@docker/test-run python -m pytest $(ARGS)

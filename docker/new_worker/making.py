@@ -13,8 +13,8 @@ COMPOSE, GATEWAY = Path("compose.yml"), Path("docker/gateway.cfg")
 LOCKS = (Path("workers/pyodide/requirements.txt"), Path("docker/requirements/test.txt"))
 """What Workers and their tests install: a package of the same name would hide one of these."""
 
-SOURCES = (".", "docker", "*/src", "workers/pyodide", "workers/*/src", "workers/*/tests")
-"""Where Python finds modules while the suite runs."""
+SOURCES = ("docker", "*/src", "workers/pyodide", "workers/*/src", "workers/*/tests")
+"""Where, beside the root, Python finds modules while the suite runs."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _check_free(name: Name, found: list[str], *, folder_exists: bool) -> None:
 
 def _check_package(root: Path, name: Name) -> None:
     """Refuse a package name that something else here has: one run of the tests, and of mypy, sees all of it."""
-    for folder in sorted(folder for pattern in SOURCES for folder in root.glob(pattern)):
+    for folder in [root, *sorted(folder for pattern in SOURCES for folder in root.glob(pattern))]:
         for place in (folder / name.package, folder / f"{name.package}.py"):
             if place.exists():
                 raise RefusedError(

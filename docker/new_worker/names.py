@@ -16,6 +16,8 @@ RUNTIME = frozenset({"asgi", "js", "opentelemetry", "pyodide", "pyodide_js", "wo
 INSIDE = frozenset({"conftest", "main", "node_modules", "python_modules", "src", "tests"})
 """What has its place in a Worker's folder already."""
 HOSTS = frozenset({"localhost"})
+YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+"""No text to every reader of YAML, where they stand without quotes."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,13 @@ def check_form(given: str, packages: Collection[str]) -> Name:
         raise RefusedError(
             f"{given} cannot be part of a host name: expected no hyphen at the end, and not two as characters 3 and 4"
         )
+    if given in YAML or given.startswith("x-"):
+        raise RefusedError(f"{given} cannot be a service in compose.yml, where it has another meaning; choose another name")
     name = Name(given)
     owner = _owner(name, packages)
     if owner:
         raise RefusedError(
-            f"{given} cannot be a Python package: {name.package} {owner}; choose another name, such as my-{given}"
+            f"{given} cannot name a Worker: as a Python package, {name.package} {owner}; choose another name, such as my-{given}"
         )
     return name
 

@@ -79,7 +79,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Any]:
         return
     import httpx2
 
-    log = request.getfixturevalue("tmp_path_factory").mktemp("template-worker") / "log"
+    log = request.getfixturevalue("tmp_path_factory").mktemp("served") / "log"
     with (
         request.getfixturevalue("pyodide").serve(WORKER, log=log, variables={"API_KEY": API_KEY}) as served,
         httpx2.Client(base_url=served.url, timeout=60, trust_env=False) as session,
