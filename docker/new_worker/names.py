@@ -13,9 +13,8 @@ LONGEST = 63
 FORM = re.compile(r"[a-z][a-z0-9-]*")
 RUNTIME = frozenset({"asgi", "js", "opentelemetry", "pyodide", "pyodide_js", "worker_kit", "workers"})
 """Modules that the Workers runtime and its SDK bring, where no lock names them as they are imported."""
-INSIDE = frozenset({"conftest", "main", "node_modules", "python_modules", "src", "tests"})
-"""What has its place in a Worker's folder already."""
-HOSTS = frozenset({"localhost"})
+OTHERS = frozenset({"conftest", "localhost", "main", "node_modules", "python_modules", "src", "test", "tests"})
+"""Files and folders that a Worker has already, Python's own tests, and a host that is not a Worker."""
 YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 """No text to every reader of YAML, where they stand without quotes."""
 
@@ -76,7 +75,7 @@ def _owner(name: Name, packages: Collection[str]) -> str:
         return "is a module of the Workers runtime"
     if name.package in packages:
         return "is a package that Workers or their tests install"
-    return "has another meaning here" if name.package in INSIDE | HOSTS else ""
+    return "has another meaning here" if name.package in OTHERS else ""
 
 
 def packages_of(lock: str) -> set[str]:
