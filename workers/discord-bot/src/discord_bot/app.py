@@ -6,6 +6,7 @@ from worker_kit.middleware import RequestIds, SecurityHeaders
 
 from discord_bot import errors
 from discord_bot.dependencies import get_settings
+from discord_bot.openapi import complete_openapi
 from discord_bot.routers import interactions, notifications
 
 
@@ -22,6 +23,7 @@ def create_app() -> FastAPI:
     made.include_router(health_router(get_settings))
     made.include_router(interactions.router)
     made.include_router(notifications.router)
+    complete_openapi(made)
     return made
 
 

@@ -73,6 +73,8 @@ def test_a_webhook_elsewhere_is_never_called_and_its_token_not_told(bench: Bench
         {"description": "x" * 4001},
         {"url": "javascript:alert(1)"},
         {"url": "acme.example"},
+        {"title": "\u2003\u3000"},
+        {"fields": [{"name": "a", "value": "b", "inline": 1}]},
         {"fields": [{"name": "a", "value": "b"}] * 11},
         {"fields": [{"name": "a", "value": "v" * 1024}] * 6},
         {"fields": [{"name": "", "value": "b"}]},

@@ -23,8 +23,9 @@ def test_the_documents_describe_every_route_and_error(bench: Bench) -> None:
     found = {path: sorted(next(iter(methods.values()))["responses"]) for path, methods in document["paths"].items()}
     assert found == {
         "/health": ["200"],
+        "/healthz": ["200"],
         "/interactions": ["200", "400", "401", "413", "422", "503"],
-        "/notifications/{kind}": ["200", "401", "404", "422", "429", "502", "503", "504"],
+        "/notifications/{kind}": ["200", "400", "401", "404", "422", "429", "502", "503", "504"],
     }
     assert document["paths"]["/notifications/{kind}"]["post"]["security"] == [{"APIKeyHeader": []}]
 

@@ -110,7 +110,8 @@ def test_sanity_down_is_a_problem(api: Any, upstreams: Upstreams, word: str) -> 
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"question": "ab"}, {"question": "x" * 501}, {"question": 7}, {"question": "When?", "model": "other"}, [], None],
+    [{}, {"question": "ab"}, {"question": "x" * 501}, {"question": 7}, {"question": "When?", "model": "other"}, [], None]
+    + [{"question": "When?", "stream": stream} for stream in (1, 0.0, "true", None)],
 )
 def test_a_question_has_a_length(api: Any, body: Any) -> None:
     """Too short, too long, or anything but a question is a 422."""

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3] / "discord-bot" / "src"))
 
 import pytest
+from platform_api.discord import bot
 from platform_api.discord.bot import Notification
 
 notifications = importlib.import_module("discord_bot.routers.notifications")
@@ -18,6 +19,7 @@ LONGEST = {"sponsor": "a" * 64, "title": "t" * 256, "description": "d" * 4000, "
     [
         {"sponsor": "acme", "title": " New ", "description": "x"},
         {"sponsor": "0", "title": "ü!", "description": "x\ny"},
+        {"sponsor": "sponsor-2", "title": "お知らせ", "description": "日本", "url": "http://localhost:8080?a=b"},
         LONGEST,
     ],
 )
@@ -26,3 +28,9 @@ def test_what_this_worker_takes_the_bot_takes(fields: dict[str, str]) -> None:
     body = Notification.model_validate({"kind": "sponsors"} | fields).model_dump(exclude={"kind"}, exclude_none=True)
     taken = notifications.Notification.model_validate(body)
     assert (taken.sponsor, taken.title) == (fields["sponsor"], fields["title"].strip())
+
+
+@pytest.mark.parametrize("field", ["VISIBLE", "HTTP_URL"])
+def test_both_have_the_same_idea_of_a_text(field: str) -> None:
+    """What can be seen and what is a URL is the same to both Workers, so that neither takes what the other refuses."""
+    assert getattr(bot, field) == getattr(notifications, field)

@@ -15,13 +15,6 @@ from discord_bot.signatures import is_authentic, parse_signature
 
 LONGEST_BODY = 256 * 1024
 """Bytes; the longest form that Discord can send is far below."""
-BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "An interaction as Discord sends it. Its signature covers the raw bytes.",
-        "content": {"application/json": {"schema": {"type": "object", "required": ["type"]}}},
-    }
-}
 
 router = APIRouter(tags=["interactions"])
 
@@ -30,7 +23,6 @@ router = APIRouter(tags=["interactions"])
     "/interactions",
     summary="Answer Discord's interactions",
     responses=documented(400, 401, 413, 422, 503),
-    openapi_extra=BODY,
 )
 async def interactions(
     request: Request,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from worker_kit.limits import allow
 
 from discord_bot.dependencies import Now, SettingsOf, require_api_key
@@ -16,27 +16,31 @@ from discord_bot.webhooks import NoWebhookError, find_webhook
 
 LONGEST_EMBED = 6000
 """Characters in all texts of one message's embeds, by Discord's rules."""
+# Something that can be seen: Discord strips what cannot, and refuses what is empty then.
+VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+HTTP_URL = r"^https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?([/?#][!-~]*)?$"
 
 
 class NotificationField(BaseModel):
     """A name with a value below it."""
 
-    model_config = ConfigDict(extra="forbid")
+    # Strict, since the document promises JSON's own types: 1 is not true.
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
-    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024)]
+    name: Annotated[str, Field(min_length=1, max_length=256, pattern=VISIBLE), AfterValidator(str.strip)]
+    value: Annotated[str, Field(min_length=1, max_length=1024, pattern=VISIBLE), AfterValidator(str.strip)]
     inline: bool = False
 
 
 class Notification(BaseModel):
     """What is told."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     sponsor: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="The sponsor's slug, which is limited.")]
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
-    description: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-    url: AnyHttpUrl | None = None
+    title: Annotated[str, Field(min_length=1, max_length=256, pattern=VISIBLE), AfterValidator(str.strip)]
+    description: Annotated[str, Field(min_length=1, max_length=4000, pattern=VISIBLE), AfterValidator(str.strip)]
+    url: Annotated[str, Field(max_length=2048, pattern=HTTP_URL)] | None = None
     fields: Annotated[list[NotificationField], Field(max_length=10)] = []
 
     @model_validator(mode="after")
@@ -63,7 +67,7 @@ router = APIRouter(prefix="/notifications", tags=["notifications"], dependencies
 @router.post(
     "/{kind}",
     summary="Post a notification to the webhook of its kind",
-    responses=documented(401, 404, 422, 429, 502, 503, 504),
+    responses=documented(400, 401, 404, 422, 429, 502, 503, 504),
 )
 async def notify(
     kind: Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="Which webhook, such as `sponsors`.")],
@@ -94,7 +98,7 @@ def _message(notification: Notification) -> Message:
     embed = Embed(
         notification.title,
         notification.description,
-        url=str(notification.url) if notification.url else None,
+        url=notification.url,
         fields=tuple(EmbedField(entry.name, entry.value, entry.inline) for entry in notification.fields),
     )
     return Message(embeds=(embed,))

@@ -39,7 +39,8 @@ router = APIRouter(tags=["chat"], dependencies=[Depends(limited(Limit.CHAT))])
 class Question(BaseModel):
     """What somebody wants to know."""
 
-    model_config = ConfigDict(extra="forbid")
+    # Strict, since the document promises JSON's own types: 1 is not true.
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     question: Annotated[str, Field(min_length=3, max_length=500, examples=["When is demo day?"])]
     stream: bool = Field(default=False, description="Whether the answer comes piece by piece")

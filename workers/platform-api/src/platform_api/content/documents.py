@@ -1,12 +1,15 @@
 """The content that this API serves: one model for each type, told apart by `type`."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
 from platform_api.pages import Page, PageQuery
+
+RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 class ContentType(StrEnum):
@@ -73,11 +76,21 @@ class Sponsor(BaseDocument):
 Document = Annotated[Event | Post | Project | Sponsor, Field(discriminator="type")]
 
 
+def _must_be_rfc3339(value: object) -> object:
+    """Refuse what pydantic would take beside it: seconds since 1970, a day without a time, a time without a zone."""
+    if isinstance(value, str) and not RFC3339.fullmatch(value):
+        raise ValueError("expected a point in time as RFC 3339 has it, such as 2026-12-01T18:00:00Z")
+    return value
+
+
+PointInTime = Annotated[datetime, BeforeValidator(_must_be_rfc3339)]
+
+
 class ContentQuery(PageQuery):
     """Which content of a type is asked for."""
 
     tag: str | None = Field(default=None, min_length=1, max_length=64, description="Only what has this tag")
-    after: datetime | None = Field(default=None, description="Only what takes place, was published or was made from then on")
+    after: PointInTime | None = Field(default=None, description="Only what takes place, was published or was made from then on")
 
 
 class DocumentPage(Page[Document]):

@@ -75,12 +75,11 @@ def checked[Model](adapter: TypeAdapter[Model], value: object) -> str:
 
 
 def normalised(after: datetime | None) -> str | None:
-    """Write a point in time as Sanity does, in UTC; one without a zone is taken as UTC."""
+    """Write a point in time as Sanity does, in UTC."""
     if after is None:
         return None
-    aware = after if after.tzinfo else after.replace(tzinfo=UTC)
     try:
-        return aware.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return after.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     except OverflowError as error:
         raise RequestValidationError(
             [{"loc": ("query", "after"), "msg": "Not a point in time of the years 1 to 9999"}]

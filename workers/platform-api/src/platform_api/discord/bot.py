@@ -11,8 +11,9 @@ from worker_kit import http
 from platform_api.problems import ApiError
 from platform_api.settings import Settings
 
-# Something that can be seen: discord-bot takes no text of spaces alone.
-VISIBLE = r"[!-~]"
+# Something that can be seen, in any script: discord-bot takes no text of spaces alone.
+VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+HTTP_URL = r"^https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?([/?#][!-~]*)?$"
 
 
 class Way(StrEnum):
@@ -25,7 +26,7 @@ class Way(StrEnum):
 class Notification(BaseModel):
     """What is to be posted, and where."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     kind: str = Field(
         pattern=r"^[a-z][a-z0-9-]*$",
@@ -41,7 +42,7 @@ class Notification(BaseModel):
     )
     title: str = Field(min_length=1, max_length=256, pattern=VISIBLE)
     description: str = Field(min_length=1, max_length=4000, pattern=VISIBLE)
-    url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+[/?#]?[!-~]*$", max_length=2000)] | None = None
+    url: Annotated[str, Field(pattern=HTTP_URL, max_length=2000)] | None = None
 
 
 class Sent(BaseModel):

@@ -26,7 +26,7 @@ class FormName(StrEnum):
 class FormFields(BaseModel):
     """What every form has in common: a field that it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Contact(FormFields):
