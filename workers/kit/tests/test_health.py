@@ -88,3 +88,18 @@ async def test_what_is_required_degrades(env: dict[str, Any], part: str, state: 
     found = await health(**env)
     assert found["status"] == "degraded"
     assert found["checks"][part]["status"] == state
+
+
+async def test_liveness_is_answered_without_settings_or_bindings() -> None:
+    """GET /healthz says ok where not even the settings can be read."""
+    asked: list[str] = []
+
+    async def unreadable() -> Settings:
+        asked.append("settings")
+        raise RuntimeError("geheim")
+
+    app = FastAPI()
+    app.include_router(health_router(unreadable))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker") as client:
+        answer = await client.get("/healthz")
+    assert (answer.status_code, answer.text, asked) == (200, "ok\n", [])

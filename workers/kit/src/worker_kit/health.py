@@ -1,4 +1,4 @@
-"""GET /health: a probe for each declared binding, the state of each variable and secret, and never a value."""
+"""GET /health: a probe for each binding, the state of each variable and secret, never a value; GET /healthz: whether it answers."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from worker_kit.errors import KitError
@@ -37,15 +38,20 @@ class Health(BaseModel):
 
 
 def health_router(get_settings: Callable[..., Any]) -> APIRouter:
-    """Return a router with GET /health; `get_settings` is the Worker's own dependency, which tests can override.
+    """Return a router with GET /health and GET /healthz; `get_settings` is the Worker's own dependency, which tests can override.
 
-    The answer is a 200 in both states: a degraded Worker still serves, and a probe that restarts it would not help.
+    /health is a 200 in both states: a degraded Worker still serves, and a probe that restarts it would not help. /healthz, for
+    probes that come every second, reads no settings and touches no binding.
     """
     router = APIRouter(tags=["health"])
 
     @router.get("/health", response_model=Health, summary="State of the Worker and of everything it needs")
     async def health(settings: Annotated[WorkerSettings, Depends(get_settings)]) -> Health:
         return await report(settings)
+
+    @router.get("/healthz", response_class=PlainTextResponse, summary="Whether the Worker answers; nothing is probed")
+    async def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
 
     return router
 

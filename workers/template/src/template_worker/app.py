@@ -6,7 +6,7 @@ from worker_kit.middleware import RequestIds, SecurityHeaders
 
 from template_worker import errors
 from template_worker.dependencies import get_settings
-from template_worker.routers import alive, flags, notes
+from template_worker.routers import flags, notes
 
 
 def create_app() -> FastAPI:
@@ -24,7 +24,6 @@ def create_app() -> FastAPI:
         version_1.include_router(router)
     made.include_router(version_1)
     made.include_router(health_router(get_settings))
-    made.include_router(alive.router)
     return made
 
 
