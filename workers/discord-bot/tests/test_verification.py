@@ -1,8 +1,6 @@
-"""Ed25519: RFC 8032's own vectors, in the Worker's check as CPython has it and, where there is one, in Pyodide with WebCrypto."""
+"""Ed25519: RFC 8032's own vectors, in the check that CPython's tests use and in the Worker's own, WebCrypto in Pyodide."""
 
 import json
-import os
-import subprocess
 from datetime import UTC, datetime
 from hashlib import sha512
 from pathlib import Path
@@ -12,6 +10,9 @@ from bot_bench import ed25519
 from discord_bot.signatures import Signature, is_authentic, parse_signature
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
+from pyodide_harness.pyodide import Pyodide
+
+WORKER = Path(__file__).parents[1]
 
 VECTORS = {
     "test 1": (
@@ -41,7 +42,6 @@ VECTORS = {
 }
 NO_POINT = "02" + "00" * 31
 """y = 2 has no x on the curve."""
-PYODIDE = os.environ.get("BOT_PYODIDE")
 
 
 def cases() -> list[tuple[str, str, str, bool]]:
@@ -78,23 +78,11 @@ async def test_the_verifier_of_cpython_agrees_with_the_vectors_and_with_libsodiu
     assert await ed25519.verify(key, value, text) is theirs is fits
 
 
-@pytest.mark.skipif(not PYODIDE, reason="BOT_PYODIDE names no folder of the npm package pyodide")
-def test_webcrypto_in_pyodide_agrees_with_the_vectors() -> None:
+def test_webcrypto_in_pyodide_agrees_with_the_vectors(pyodide: Pyodide) -> None:
     """The Worker's own module, in the runtime's Python and with its native Ed25519."""
-    source = (Path(__file__).parents[1] / "src/discord_bot/webcrypto.py").read_text()
-    program = f"""
-import {{ loadPyodide }} from {json.dumps(f"{PYODIDE}/pyodide.mjs")};
-const pyodide = await loadPyodide();
-pyodide.FS.writeFile("/home/pyodide/webcrypto.py", {json.dumps(source)});
-pyodide.globals.set("given", {json.dumps(json.dumps(cases()))});
-console.log(await pyodide.runPythonAsync(`
-import json, webcrypto
-str([await webcrypto.verify(*map(bytes.fromhex, case[:3])) for case in json.loads(given)])
-`));
-"""
-    command = ["node", "--input-type=module", "--eval", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.strip() == str([fits for *_, fits in cases()]), done.stderr
+    found = pyodide.cases(["webcrypto_cases"], [WORKER / "src", WORKER / "tests/in_pyodide"], VECTORS=json.dumps(cases()))
+    assert [case for case in found if not case["ok"]] == []
+    assert len(found) == 2
 
 
 async def test_a_public_key_that_is_none_is_an_error_and_no_crash() -> None:
