@@ -41,7 +41,7 @@ class Settings(WorkerSettings):
     """Seconds until the model counts as down."""
 
     discord_bot_url: str = Var("")
-    """Base URL of discord-bot, for where there is no service binding."""
+    """Base URL of discord-bot, for where no service binding leads to it; where it is set, the binding is not asked."""
     discord_bot_timeout: Seconds = Var(10.0)
     discord_bot_api_key: SecretStr | None = Secret(required=False)
 
@@ -56,7 +56,7 @@ class Settings(WorkerSettings):
     db: Database | None = Binding(kind="d1")
     ai: Model | None = Binding(kind="ai")
     discord_bot: Service | None = Binding(kind="service", required=False)
-    """Where it is missing, discord_bot_url is called."""
+    """The way to the bot where discord_bot_url is empty."""
 
     @field_validator("sanity_url", "discord_bot_url")
     @classmethod

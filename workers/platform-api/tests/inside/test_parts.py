@@ -170,13 +170,23 @@ def bot() -> FastAPI:
 taken: list[tuple[str, str, Any]] = []
 
 
-def test_the_service_binding_is_preferred(worker: Make, upstreams: Upstreams) -> None:
-    """Where there is a binding the bot is called through it, and the URL is left alone."""
+def test_the_bot_is_called_through_the_service_binding(worker: Make, upstreams: Upstreams) -> None:
+    """Where there is a binding and no URL is set, the bot is called through the binding, with its key."""
     before = len(upstreams.notifications)
-    response = worker(DISCORD_BOT=FakeService(bot())).post("/api/v1/discord/notify", key=API_KEY, json=NOTICE)
+    api = worker(DISCORD_BOT=FakeService(bot()), DISCORD_BOT_URL=None)
+    response = api.post("/api/v1/discord/notify", key=API_KEY, json=NOTICE)
     assert response.json() == {"kind": "sponsors", "via": "service"}
     assert taken == [("sponsors", BOT_KEY, {"sponsor": "acme", "title": "New", "description": "ACME"})]
     assert len(upstreams.notifications) == before
+
+
+def test_a_url_goes_before_a_binding_that_leads_nowhere(worker: Make, upstreams: Upstreams, word: str) -> None:
+    """In local development the declared binding is there and answers as wrangler does for it; a URL that is set is called instead."""
+    nowhere = FakeService(handler=lambda _: httpx.Response(503, text='Worker "discord-bot" not found.'))
+    response = worker(DISCORD_BOT=nowhere).post("/api/v1/discord/notify", key=API_KEY, json=NOTICE | {"kind": word})
+    assert response.json() == {"kind": word, "via": "http"}
+    assert word in [kind for kind, _ in upstreams.notifications]
+    assert nowhere.requests == []
 
 
 @pytest.mark.parametrize(
@@ -192,7 +202,7 @@ def test_the_service_binding_is_preferred(worker: Make, upstreams: Upstreams) ->
 )
 def test_a_service_that_fails_is_a_problem(worker: Make, service: FakeService, status: int) -> None:
     """A binding can fail like a server, and lie about when to come back."""
-    response = worker(DISCORD_BOT=service).post("/api/v1/discord/notify", key=API_KEY, json=NOTICE)
+    response = worker(DISCORD_BOT=service, DISCORD_BOT_URL=None).post("/api/v1/discord/notify", key=API_KEY, json=NOTICE)
     assert response.status_code == status
     if status == 429:
         assert response.headers["Retry-After"] == "60"

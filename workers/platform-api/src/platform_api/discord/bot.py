@@ -1,4 +1,4 @@
-"""Call the Worker discord-bot: through the service binding, and over HTTP where there is none."""
+"""Call the Worker discord-bot: through the service binding, and over HTTP where a URL is set instead."""
 
 import asyncio
 from enum import StrEnum
@@ -53,14 +53,18 @@ class Sent(BaseModel):
 
 
 async def call(settings: Settings, path: str, body: dict[str, Any]) -> tuple[httpx.Response, Way]:
-    """Send one POST to the bot; raise httpx.RequestError or TimeoutError where it does not answer."""
+    """Send one POST to the bot; raise httpx.RequestError or TimeoutError where it does not answer.
+
+    A URL goes before the binding: in local development wrangler makes every binding that is declared, and one that leads to no
+    Worker of the same machine answers 503 to all.
+    """
     if settings.discord_bot is None and not settings.discord_bot_url:
         raise ApiError(503, "not_configured", "Neither the service binding DISCORD_BOT nor DISCORD_BOT_URL is set.")
     key = settings.discord_bot_api_key
     headers = {"X-API-Key": key.get_secret_value()} if key else {}
     limit = settings.discord_bot_timeout
     async with asyncio.timeout(limit * 1.5):
-        if settings.discord_bot is not None:
+        if settings.discord_bot is not None and not settings.discord_bot_url:
             return await settings.discord_bot.request("POST", path, headers=headers, json=body, timeout=limit), Way.SERVICE
         # The bot says 429 where a sponsor has had its share: trying again at once would change nothing.
         url = settings.discord_bot_url + path
