@@ -167,7 +167,8 @@ class Deployment:
             process = subprocess.Popen(
                 [tool or self._options.tool, *words],
                 cwd=self._work,
-                env={**os.environ, "WRANGLER_OUTPUT_FILE_PATH": str(records)},
+                # The cache would hold the account of an earlier token.
+                env={**os.environ, "WRANGLER_OUTPUT_FILE_PATH": str(records), "WRANGLER_CACHE_DIR": str(self._run / "cache")},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if shown else beside,

@@ -48,7 +48,7 @@ class Failure:
     @property
     def reason(self) -> str:
         """Return the first sentence of an error that Cloudflare numbered, or wrangler's message."""
-        noted = re.search(r"^\s*(\S.*?)\s*\[code: \d+\]", self.output, re.MULTILINE)
+        noted = re.search(r"^[\s-]*(\S.*?)\s*\[code: \d+\]", self.output, re.MULTILINE)
         return noted[1] if noted else " ".join(self.message.split()) or "it said nothing"
 
 
@@ -104,7 +104,7 @@ def explain(failure: Failure, name: str, what: str, token_is_valid: Callable[[],
         )
     if _server_failed(failure):
         return (
-            f"Cloudflare's own API failed during {what} of {name}{_at(failure)}: “{failure.reason}”; see "
+            f"Cloudflare's API, or what answered in its place, failed during {what} of {name}{_at(failure)}: “{failure.reason}”; see "
             "https://www.cloudflarestatus.com and run the same command again in a few minutes"
         )
     if _NETWORK.search(text):

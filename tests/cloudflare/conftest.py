@@ -128,14 +128,15 @@ class Deploy:
 
 @pytest.fixture
 def deploy(toolchain: Path, vendored: Path, played: Played, tmp_path: Path) -> Callable[..., Deploy]:
-    """Gives a synced copy of a Worker: deploy("discord-bot"); with ids and values unless `pristine`."""
+    """Gives a synced copy of a Worker: deploy("discord-bot"); with ids and values unless `pristine`, with the kit alone unless `packages`."""
 
-    def copy(name: str, *, pristine: bool = False) -> Deploy:
+    def copy(name: str, *, pristine: bool = False, packages: bool = True) -> Deploy:
         folder = tmp_path / name
         shutil.copytree(
             REPOSITORY / "workers" / name, folder, ignore=shutil.ignore_patterns("python_modules", "__pycache__", ".*")
         )
-        shutil.copytree(vendored, folder / "python_modules")
+        if packages:
+            shutil.copytree(vendored, folder / "python_modules")
         kit = REPOSITORY / "workers/kit/src/worker_kit"
         shutil.copytree(kit, folder / "python_modules/worker_kit", ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "node_modules").symlink_to(toolchain / "node_modules")
