@@ -6,10 +6,10 @@ WORKERS ?= $(filter-out template,$(patsubst workers/%/wrangler.jsonc,%,$(wildcar
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
-.PHONY: help up down warm new test lint logs shell clean deploy
+.PHONY: help up down warm new migrate register-commands test lint logs shell clean deploy
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## Start the proxy and the Workers, and wait until they answer
 	docker compose up --build --detach --wait
@@ -21,6 +21,15 @@ warm: ## Download what the Workers' runtime and packages need, into the store
 	docker compose build
 	docker compose run --rm warm
 	@for worker in $(WORKERS); do docker compose run --rm $$worker sync || exit 1; done
+
+migrate: ## Apply D1 migrations, of every Worker that has any or of one; WORKER=platform-api, REMOTE=1 at Cloudflare
+	@REMOTE='$(REMOTE)' docker/migrate $(if $(filter-out file default,$(origin WORKER)),$(WORKER))
+
+# Values go by name, so that no process list shows them.
+register-commands: ## Put discord-bot's commands to Discord with DISCORD_APP_ID and DISCORD_BOT_TOKEN; DRY_RUN=1 prints them
+	docker compose up --detach --wait proxy
+	docker compose run --rm --no-deps --env DRY_RUN --env DISCORD_APP_ID --env DISCORD_BOT_TOKEN --env DISCORD_GUILD_ID \
+	  --env DISCORD_API_URL discord-bot script scripts/register_commands.py
 
 # The NAME of the command line alone: some systems have a variable of that name, with the machine's name in it.
 new: ## Make a Worker from workers/template; NAME=my-worker

@@ -73,7 +73,8 @@ ENV CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_SEND_METRICS=false WRANGLER_HIDE_
     HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PORT=8787
 
 COPY --from=drydock /opt/drydock /opt/drydock
-COPY docker/worker-entrypoint docker/worker_ca.py docker/worker_commands.py docker/worker_errors.py docker/worker_project.py docker/worker_start.py \
+COPY docker/worker-entrypoint docker/worker_ca.py docker/worker_commands.py docker/worker_errors.py docker/worker_local_packages.py \
+     docker/worker_migrations.py docker/worker_project.py docker/worker_start.py \
      docker/worker-deploy docker/worker_checks.py docker/worker_declared.py docker/worker_deploy.py docker/worker_failures.py \
      docker/worker_form.py docker/worker_report.py docker/worker-healthcheck docker/workerd-cached /usr/local/lib/drydock/
 USER worker

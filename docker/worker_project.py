@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 import shutil
 import tomllib
 from dataclasses import dataclass
@@ -61,6 +62,20 @@ def read_project(root: Path) -> Project:
         except tomllib.TOMLDecodeError as error:
             raise WorkerError(f"{manifest} is not TOML: {error}; mend that line") from error
     return Project(root, manifest.is_file(), dependencies, (root / "package-lock.json").is_file())
+
+
+def check_secrets(root: Path) -> None:
+    """Raise WorkerError where the secrets for local development are there and cannot be read; none is fine.
+
+    They are linked, like every source, and not copied: what the volume holds of them is their path.
+    """
+    for file in sorted(root.glob(".dev.vars*")):
+        if file.exists() and not os.access(file, os.R_OK):
+            facts = file.stat()
+            raise WorkerError(
+                f"{file.name} cannot be read: expected one that user {os.geteuid()} may read, found mode {facts.st_mode & 0o777:04o} of "
+                f"user {facts.st_uid}; on the host: setfacl --modify user:{os.geteuid()}:r {file.name}"
+            )
 
 
 def fingerprint(root: Path, names: tuple[str, ...], *more: str) -> str:

@@ -1,6 +1,6 @@
-"""Start a Worker: merge certificates, lay its folder out, install what is stale, become `wrangler dev` or what was asked for.
+"""Start a Worker: merge certificates, lay its folder out, install and migrate what is stale, become what was asked for.
 
-worker-entrypoint [dev | sync | deploy] [ARGUMENTS…]    or any other command with its arguments
+worker-entrypoint [dev | sync | migrate | script | deploy] [ARGUMENTS…]    or any other command with its arguments
 
 Settings, all from the environment: PORT; DRYDOCK_CA, drydock's certificate; DRYDOCK_CORPORATE_CA, a PEM file or a folder;
 DRYDOCK_WORKER_SOURCE, the mounted sources; DRYDOCK_RUN, where the merged bundle goes. It must run as an ordinary user.
@@ -14,11 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker_ca import UNSET_VARIABLES, merge
-from worker_commands import Preparation, plan
+from worker_commands import WORDS, Migrations, Plan, Preparation, plan
 from worker_errors import WorkerError
-from worker_project import Project, fingerprint, is_stale, link_sources, place_sdk, read_project, seed_lock
+from worker_local_packages import digest_package, find_local_packages
+from worker_migrations import apply_command, find_databases, read_configuration, read_files
+from worker_project import Project, check_secrets, fingerprint, is_stale, link_sources, place_sdk, read_project, seed_lock
 
 WORK = Path("/worker")
+CONFIGURATIONS = ("wrangler.jsonc", "wrangler.json", "wrangler.toml")
+# Beside the local databases: without them, it is gone too.
+MIGRATED = WORK / ".wrangler" / "state" / "v3" / "d1" / ".drydock"
 PYWRANGLER = Path("/opt/pywrangler")
 
 
@@ -38,10 +43,10 @@ def version_of(distribution: str) -> str:
 
 
 def run(command: list[str], what: str) -> None:
-    """Run one installation in the work volume and say how long it took."""
+    """Run one preparation in the work volume and say how long it took; it gets no terminal, so that it asks nothing."""
     started = time.monotonic()
     say(f"{what}: {' '.join(command)}")
-    code = subprocess.run(command, cwd=WORK, check=False).returncode
+    code = subprocess.run(command, cwd=WORK, check=False, stdin=subprocess.DEVNULL).returncode
     if code:
         raise WorkerError(
             f"{what} failed: `{' '.join(command)}` ended with {code}; "
@@ -81,12 +86,33 @@ def install(project: Project) -> None:
         run(["pywrangler", "sync", *force], "Python packages")
 
     seed_lock(project.root, sdk)
-    names = ("pyproject.toml", "pylock.toml", "wrangler.jsonc", "wrangler.json", "wrangler.toml")
-    when_stale(WORK / "python_modules" / ".drydock", lambda: fingerprint(WORK, names, pywrangler, sdk), sync)
+    names = ("pyproject.toml", "pylock.toml", *CONFIGURATIONS)
+    local = [digest_package(folder) for folder in find_local_packages(WORK)]
+    when_stale(WORK / "python_modules" / ".drydock", lambda: fingerprint(WORK, names, pywrangler, sdk, *local), sync)
     # pywrangler compares times where this compares contents: what a fresh checkout only touched must not cost it a sync.
     for token in (WORK / "python_modules" / ".synced", WORK / ".venv-workers" / ".synced"):
         if token.is_file():
             token.touch()
+
+
+def migrate(decided: Plan) -> None:
+    """Apply the D1 migrations that were decided on."""
+    databases = find_databases(WORK, read_configuration(WORK), decided.environment)
+
+    def apply() -> None:
+        for database in databases:
+            run(apply_command(database, decided.environment, remote=decided.migrations is Migrations.REMOTE), "D1 migrations")
+
+    if not databases and decided.migrations is not Migrations.CHANGED:
+        say("D1 migrations: no database of this Worker has any, so there is nothing to apply")
+    if decided.migrations is Migrations.REMOTE:
+        apply()
+    elif databases:
+        if decided.migrations is Migrations.LOCAL:
+            MIGRATED.unlink(missing_ok=True)
+        # The configuration too: a database with another id is another, empty file.
+        names = (*CONFIGURATIONS, *read_files(WORK, databases))
+        when_stale(MIGRATED, lambda: fingerprint(WORK, names, decided.environment or ""), apply)
 
 
 def start() -> None:
@@ -119,12 +145,17 @@ def start() -> None:
         project = read_project(WORK)
     decided = plan(sys.argv[1:], os.environ, project)
     if decided.preparation is Preparation.INSTALL and project:
+        check_secrets(WORK)
         install(project)
+    if decided.migrations is not Migrations.NONE:
+        migrate(decided)
     if decided.command:
         try:
             os.execvp(decided.command[0], decided.command)  # noqa: S606 # the signals must reach the command itself
         except FileNotFoundError as error:
-            raise WorkerError(f"{decided.command[0]} is not in this image: expected dev, sync, deploy or a program") from error
+            raise WorkerError(
+                f"{decided.command[0]} is not in this image: expected {', '.join(sorted(WORDS))} or a program"
+            ) from error
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from worker_errors import WorkerError
-from worker_project import Project, fingerprint, is_stale, link_sources, place_sdk, read_project, seed_lock
+from worker_project import Project, check_secrets, fingerprint, is_stale, link_sources, place_sdk, read_project, seed_lock
 
 
 @pytest.fixture
@@ -108,3 +108,22 @@ def test_the_preferred_sdk_never_replaces_a_lock(work: Path) -> None:
     assert 'version = "1.9.5"' in (work / "pylock.toml").read_text()
     seed_lock(work, "1.9.6")
     assert "1.9.6" not in (work / "pylock.toml").read_text()
+
+
+def test_secrets_for_development_are_not_needed_and_stay_where_they_are(source: Path, work: Path) -> None:
+    check_secrets(work)
+    (source / ".dev.vars").write_text("API_KEY=secret\n")
+    (source / ".dev.vars").chmod(0o600)
+    link_sources(source, work)
+    check_secrets(work)
+    assert (work / ".dev.vars").readlink() == source / ".dev.vars"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_secrets_that_cannot_be_read_are_named_with_the_mend(source: Path, work: Path) -> None:
+    (source / ".dev.vars").write_text("API_KEY=secret\n")
+    (source / ".dev.vars").chmod(0o000)
+    link_sources(source, work)
+    with pytest.raises(WorkerError, match=r"\.dev\.vars cannot be read: .* found mode 0000 .*setfacl") as raised:
+        check_secrets(work)
+    assert "secret" not in str(raised.value)
