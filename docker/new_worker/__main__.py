@@ -24,7 +24,6 @@ next:
   cp workers/{name.worker}/.dev.vars.example workers/{name.worker}/.dev.vars
   make test ARGS=workers/{name.worker}/tests
   make up
-  make migrate WORKER={name.worker}
   curl http://127.0.0.1:{made.port}/health
 """
 

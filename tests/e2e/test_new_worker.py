@@ -35,6 +35,8 @@ def test_a_worker_is_made_in_the_worker_image_as_the_calling_user(
     services = json.loads(run("docker", "compose", "config", "--format", "json").stdout)["services"]
     assert services["my-worker"]["environment"]["PORT"] in made.stdout
     before = contents(root)
+    networks = run("docker", "network", "ls", "--format", "{{.Name}}").stdout
+    assert project.name not in networks, "the stack's own networks may be taken, and are not needed"
     again = run("docker/new-worker", "my-worker")
     assert again.returncode == 2
     assert "make new: my-worker is taken: there is a folder workers/my-worker, a service my-worker" in again.stderr
