@@ -126,8 +126,8 @@ _LACKING = {
 
 
 def is_unknown_worker(failure: Failure) -> bool:
-    """Tell whether Cloudflare has no Worker of that name yet."""
-    return bool(failure.codes & _NO_SUCH_WORKER)
+    """Tell whether Cloudflare has no Worker of that name yet; wrangler puts its own words in place of the number."""
+    return bool(failure.codes & _NO_SUCH_WORKER or re.match(r'Worker ".*" not found', failure.message))
 
 
 def _server_failed(failure: Failure) -> bool:

@@ -128,7 +128,7 @@ class Deploy:
 
 @pytest.fixture
 def deploy(toolchain: Path, vendored: Path, played: Played, tmp_path: Path) -> Callable[..., Deploy]:
-    """Gives a synced copy of a Worker: deploy("discord-bot"); with ids and values unless `pristine`, with the kit alone unless `packages`."""
+    """Gives a synced copy of a Worker, deploy("discord-bot"): with ids and values, unless `pristine`; of packages with the kit, or all."""
 
     def copy(name: str, *, pristine: bool = False, packages: bool = True) -> Deploy:
         folder = tmp_path / name

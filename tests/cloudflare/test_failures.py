@@ -117,10 +117,10 @@ def test_a_network_that_is_gone(deploy: Callable[..., Deploy], played: Played) -
 
 
 def test_a_name_that_does_not_resolve(deploy: Callable[..., Deploy]) -> None:
-    said = sentence(deploy("discord-bot", packages=False).with_env(CLOUDFLARE_API_BASE_URL="http://api.nowhere.invalid/client/v4"))
+    said = sentence(
+        deploy("discord-bot", packages=False).with_env(CLOUDFLARE_API_BASE_URL="http://api.nowhere.invalid/client/v4")
+    )
     assert "was not reached" in said
-
-
 
 
 def test_code_that_cloudflare_refuses_is_quoted(deploy: Callable[..., Deploy], played: Played) -> None:
