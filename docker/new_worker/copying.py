@@ -32,12 +32,18 @@ def read_template(folder: Path, ignored: Sequence[str], name: Name, port: int) -
     """Yield the template's files under the new name, but what git ignores: secrets, caches, what was installed."""
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.is_dir() or any(fnmatch(part, pattern) for part in inside.parts for pattern in ignored):
+        if path.is_dir() or any(is_ignored(part, ignored) for part in inside.parts):
             continue
         place = PurePosixPath(renamed(inside.as_posix(), name, port))
         # What is no text passes through unharmed.
         text = path.read_bytes().decode(errors="surrogateescape")
         yield File(place, renamed(text, name, port).encode(errors="surrogateescape"), path.stat().st_mode & 0o777)
+
+
+def is_ignored(name: str, ignored: Sequence[str]) -> bool:
+    """Tell whether git ignores a file or folder of this name: the last pattern that fits decides, and one with ! takes it back."""
+    fitting = [pattern for pattern in ignored if fnmatch(name, pattern.removeprefix("!"))]
+    return bool(fitting) and not fitting[-1].startswith("!")
 
 
 def patterns(gitignore: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from new_worker.copying import patterns
 from new_worker.making import make
 from new_worker.refusal import RefusedError
 
@@ -81,6 +82,13 @@ def test_secrets_and_what_tools_made_are_not_copied(repository: Path) -> None:
     assert len(made) == files
     assert not [path for path in made if "secret of the template" in path.read_text()]
     assert (repository / "workers/my-worker/.dev.vars.example").is_file()
+
+
+def test_what_git_ignores_is_told_by_plain_names() -> None:
+    """The patterns that the copying understands; one with a slash inside would need more."""
+    found = patterns((REPOSITORY / ".gitignore").read_text())
+    assert {"node_modules", ".dev.vars*", "!.dev.vars.example"} <= set(found)
+    assert [pattern for pattern in found if "/" in pattern] == []
 
 
 def test_a_file_that_is_no_text_comes_along_as_it_is(repository: Path) -> None:
