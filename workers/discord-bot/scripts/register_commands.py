@@ -23,6 +23,8 @@ from worker_kit import http
 
 DEFAULT_API = "https://discord.com/api/v10"
 LONGEST_EXCERPT = 300
+TIMEOUT = 10.0
+"""Seconds that one try may take."""
 
 
 class RegistrationError(Exception):
@@ -59,7 +61,9 @@ def read_target(environment: Mapping[str, str]) -> Target:
 async def register(target: Target) -> list[str]:
     """Replace the application's commands; return the names that Discord confirms. Raises RegistrationError."""
     try:
-        response = await http.put(target.url, headers={"authorization": f"Bot {target.token}"}, json=definitions())
+        response = await http.put(
+            target.url, headers={"authorization": f"Bot {target.token}"}, json=definitions(), timeout=TIMEOUT
+        )
     except httpx.HTTPError as error:
         raise RegistrationError(
             f"{target.url} gave no answer ({type(error).__name__}): check DISCORD_API_URL and the network"

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from bot_bench.server import CUT, HTML, LIST, Answer, Service, as_json
+from bot_bench.server import CUT, HANG, HTML, LIST, NOT_GZIP, Answer, Service, as_json, busy
 
 SCRIPT = Path(__file__).parents[1] / "scripts/register_commands.py"
 TOKEN = "the bot's token"
@@ -40,7 +40,9 @@ def script(discord: Service, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.delenv("DISCORD_GUILD_ID", raising=False)
     for name, value in {"APP_ID": "42", "BOT_TOKEN": TOKEN, "API_URL": f"http://127.0.0.1:{discord.port}/api/v10/"}.items():
         monkeypatch.setenv(f"DISCORD_{name}", value)
-    return load()
+    loaded = load()
+    monkeypatch.setattr(loaded, "TIMEOUT", 1.0)
+    return loaded
 
 
 def test_all_commands_are_put_in_one_request(script: ModuleType, discord: Service, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,9 +119,14 @@ def test_a_setting_that_is_wrong_is_named(
         (LIST, "something else than commands"),
         (as_json([{"name": "ping"}]), "confirms the commands ['ping']"),
         (CUT, "gave no answer"),
+        (NOT_GZIP, "gave no answer"),
         (Answer(302, headers={"location": "/"}), "answered 302"),
+        (busy("900"), "answered 429"),
+        (busy("0"), "answered 429"),
+        (Answer(500, b"oops"), "answered 500, expected 200; it says: oops"),
+        (HANG, "gave no answer"),
     ],
-    ids=["401", "400", "html", "list", "too few", "cut", "302"],
+    ids=["401", "400", "html", "list", "too few", "cut", "not gzip", "302", "429", "429 at once", "500", "hang"],
 )
 def test_an_answer_that_is_no_confirmation_is_a_failure(
     script: ModuleType, discord: Service, capsys: pytest.CaptureFixture[str], answer: Answer, words: str
@@ -130,3 +137,9 @@ def test_an_answer_that_is_no_confirmation_is_a_failure(
     assert words in told
     assert TOKEN not in told
     assert told.count("\n") == 1
+
+
+def test_a_discord_that_is_busy_once_is_asked_again(script: ModuleType, discord: Service) -> None:
+    discord.then(busy("0.05"))
+    assert script.main() == 0
+    assert len(discord.received) == 2

@@ -83,11 +83,9 @@ def session(request: pytest.FixtureRequest, upstreams: Upstreams) -> Iterator[An
 def open_worker(stub_url: str, **overrides: Any) -> Any:
     """Make a test client of the application with its own bindings."""
     from fastapi.testclient import TestClient
-    from platform_api.app import app
-    from platform_api_testing.worker import environment
-    from worker_kit.testing import with_env
+    from platform_api_testing.worker import environment, runtime
 
-    return TestClient(with_env(app, environment(stub_url, **overrides)), raise_server_exceptions=False)
+    return TestClient(runtime(environment(stub_url, **overrides)), raise_server_exceptions=False)
 
 
 @pytest.fixture

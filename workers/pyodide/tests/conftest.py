@@ -10,14 +10,21 @@ from pyodide_harness.pyodide import Pyodide
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from peer import PeerServer  # noqa: E402 - the path above comes first
+from peer import peer as serve_peer  # noqa: E402
+
 
 @pytest.fixture(scope="session")
-def peer_url() -> Iterator[str]:
+def peer() -> Iterator[PeerServer]:
     """Serve the small server that Workers talk to."""
-    from peer import peer
+    with serve_peer() as server:
+        yield server
 
-    with peer() as url:
-        yield url
+
+@pytest.fixture(scope="session")
+def peer_url(peer: PeerServer) -> str:
+    """Give that server's address."""
+    return peer.url
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A small real server: echo, gzip, redirect, 429, silence, and Workers AI."""
+"""A small real server: echo, gzip, redirect, 429, silence, Workers AI, and a webhook of Discord."""
 
 import gzip
 import json
@@ -43,6 +43,9 @@ class Peer(BaseHTTPRequestHandler):
             if not limited:
                 server.limited = 0
             self._answer(429 if limited else 200, b"{}", ("retry-after", "0.3"))
+        elif "/webhooks/" in url.path:
+            server.posted.append(json.loads(body))
+            self._answer(200, json.dumps({"id": str(len(server.posted))}).encode(), ("content-type", "application/json"))
         elif url.path == "/run/refuse":
             self._answer(400, b"no such model")
         elif url.path.startswith("/run/"):
@@ -86,17 +89,23 @@ class PeerServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Peer)
         self.limited = 0
+        self.posted: list[dict[str, object]] = []
         self.stopped = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Return its address."""
+        return f"http://127.0.0.1:{self.server_port}"
 
 
 @contextmanager
-def peer() -> Iterator[str]:
-    """Serve, and give the address."""
+def peer() -> Iterator[PeerServer]:
+    """Serve, and give the server."""
     server = PeerServer()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield server
     finally:
         server.stopped.set()
         server.shutdown()

@@ -84,12 +84,17 @@ def test_a_model_that_fails_is_a_problem(
     assert (response.status_code, response.json()["code"]) == (status, code)
 
 
-def test_a_model_that_answers_nonsense_is_a_502(api: Any, upstreams: Upstreams, word: str) -> None:
-    """An answer without a text is the model's fault."""
+@pytest.mark.parametrize(
+    ("fault", "status", "code"), [(Fault.OTHER_FORM, 502, "model_invalid"), (Fault.NOT_JSON, 503, "model_unavailable")]
+)
+def test_a_model_that_answers_nonsense_is_a_problem(
+    api: Any, upstreams: Upstreams, word: str, fault: Fault, status: int, code: str
+) -> None:
+    """An answer without a text, or one that is not even JSON, is the model's fault."""
     upstreams.publish("event", word)
-    upstreams.fail(f"ai:{word}", Fault.OTHER_FORM)
+    upstreams.fail(f"ai:{word}", fault)
     response = api.post(PATH, json={"question": f"When {word}"})
-    assert (response.status_code, response.json()["code"]) == (502, "model_invalid")
+    assert (response.status_code, response.json()["code"]) == (status, code)
 
 
 def test_a_stream_that_breaks_ends_with_an_error(api: Any, upstreams: Upstreams, word: str) -> None:
@@ -103,7 +108,13 @@ def test_a_stream_that_breaks_ends_with_an_error(api: Any, upstreams: Upstreams,
 
 def test_sanity_down_is_a_problem(api: Any, upstreams: Upstreams, word: str) -> None:
     """Without content there is no answer."""
-    for fault, status in ((Fault.BROKEN, 502), (Fault.OTHER_FORM, 502)):
+    for fault, status in (
+        (Fault.BUSY, 503),
+        (Fault.BROKEN, 502),
+        (Fault.HANG, 504),
+        (Fault.NOT_JSON, 502),
+        (Fault.OTHER_FORM, 502),
+    ):
         upstreams.fail(word, fault)
         assert api.post(PATH, json={"question": f"What is {word}?"}).status_code == status
 

@@ -61,6 +61,9 @@ FAULTS = [
     (Fault.BROKEN, 502, "upstream_failed"),
     (Fault.REFUSED, 502, "upstream_failed"),
     (Fault.HANG, 504, "upstream_timeout"),
+    (Fault.DRIP, 504, "upstream_timeout"),
+    (Fault.NOT_JSON, 502, "upstream_invalid"),
+    (Fault.OTHER_FORM, 502, "upstream_invalid"),
     (Fault.CLOSED, 503, "upstream_unreachable"),
 ]
 

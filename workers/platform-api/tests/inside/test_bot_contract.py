@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "discord-bot" / "src"))
 
+import httpx
 import pytest
 from platform_api.discord import bot
 from platform_api.discord.bot import Notification
@@ -34,3 +35,10 @@ def test_what_this_worker_takes_the_bot_takes(fields: dict[str, str]) -> None:
 def test_both_have_the_same_idea_of_a_text(field: str) -> None:
     """What can be seen and what is a URL is the same to both Workers, so that neither takes what the other refuses."""
     assert getattr(bot, field) == getattr(notifications, field)
+
+
+def test_what_the_bot_answers_is_a_confirmation() -> None:
+    """The answer of the bot's own model confirms; an answer without a message's id does not."""
+    delivered = notifications.Delivered(kind="sponsors", sponsor="acme", message_id="1100000000000000001")
+    assert bot.is_confirmed(httpx.Response(200, json=delivered.model_dump()))
+    assert not bot.is_confirmed(httpx.Response(200, json=delivered.model_dump(exclude={"message_id"})))

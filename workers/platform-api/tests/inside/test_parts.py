@@ -162,7 +162,7 @@ def bot() -> FastAPI:
     @app.post("/notifications/{kind}")
     async def take(kind: str, request: Request) -> dict[str, Any]:
         taken.append((kind, request.headers["X-API-Key"], await request.json()))
-        return {"sent": True}
+        return {"kind": kind, "sponsor": "acme", "message_id": "1"}
 
     return app
 
@@ -198,6 +198,8 @@ def test_a_url_goes_before_a_binding_that_leads_nowhere(worker: Make, upstreams:
         (FakeService(handler=lambda _: httpx.Response(503, headers={"Retry-After": "5"})), 503),
         (FakeService(handler=lambda _: httpx.Response(504)), 504),
         (FakeService(handler=lambda _: httpx.Response(302, headers={"Location": "/elsewhere"})), 502),
+        (FakeService(handler=lambda _: httpx.Response(200, text="<html>It works!</html>")), 502),
+        (FakeService(handler=lambda _: httpx.Response(200, json={"message_id": ""})), 502),
     ],
 )
 def test_a_service_that_fails_is_a_problem(worker: Make, service: FakeService, status: int) -> None:

@@ -173,7 +173,7 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(404, {"error": "unknown"})
         elif not self.failed([kind]):
             self.upstreams.notifications.append((kind, body))
-            self.reply(200, {"sent": True})
+            self.reply(200, {"kind": kind, "sponsor": body["sponsor"], "message_id": "1"})
 
     def failed(self, words: list[str]) -> bool:
         """Answer wrongly where one of the words asks for it; return whether that was so."""

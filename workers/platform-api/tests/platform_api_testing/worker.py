@@ -7,10 +7,11 @@ from typing import Any
 
 import httpx
 from worker_kit.javascript import JsError
-from worker_kit.testing import FakeD1, FakeKV, fake_env
+from worker_kit.testing import FakeD1, FakeKV, fake_env, with_env
 
 from platform_api_testing.environment import variables
 
+SCHEDULED = "/cdn-cgi/handler/scheduled"
 MIGRATIONS = sorted((Path(__file__).parents[2] / "migrations").glob("*.sql"))
 
 
@@ -54,3 +55,22 @@ def environment(stub_url: str, **overrides: Any) -> SimpleNamespace:
     bindings: dict[str, Any] = {"KV": FakeKV(), "DB": database(), "AI": StubModel(stub_url)}
     values = variables(stub_url) | bindings | overrides
     return fake_env(**{name: value for name, value in values.items() if value is not None})
+
+
+def runtime(env: SimpleNamespace) -> Any:
+    """Make the ASGI application over `env`, with the runtime's address for crons."""
+    from platform_api.app import app
+    from platform_api.settings import Settings
+    from platform_api.upkeep import run_upkeep
+    from starlette.responses import PlainTextResponse
+
+    requests = with_env(app, env)
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") != SCHEDULED:
+            await requests(scope, receive, send)
+            return
+        await run_upkeep(Settings.from_env(env))
+        await PlainTextResponse("Ran scheduled event")(scope, receive, send)
+
+    return serve

@@ -77,6 +77,16 @@ def seconds_of(response: httpx.Response, otherwise: str) -> str:
     return wait if wait.isascii() and wait.isdecimal() else otherwise
 
 
+def is_confirmed(response: httpx.Response) -> bool:
+    """Tell whether the bot named the message that Discord has: another server's 200 confirms nothing."""
+    try:
+        answer = response.json()
+    except (ValueError, httpx.DecodingError):
+        return False
+    message_id = answer.get("message_id") if isinstance(answer, dict) else None
+    return isinstance(message_id, str) and message_id != ""
+
+
 async def notify(settings: Settings, notification: Notification) -> Sent:
     """Have the bot post a notification, or raise what its answer means to the caller."""
     body = notification.model_dump(exclude={"kind"}, exclude_none=True)
@@ -87,6 +97,8 @@ async def notify(settings: Settings, notification: Notification) -> Sent:
     except httpx.RequestError as error:
         raise ApiError(503, "upstream_unreachable", "discord-bot cannot be reached.") from error
     if response.is_success:
+        if not is_confirmed(response):
+            raise ApiError(502, "upstream_invalid", "discord-bot answered without the id of a message.")
         return Sent(kind=notification.kind, via=way)
     if response.status_code == 404:
         raise ApiError(404, "unknown_kind", f"discord-bot has no channel for notifications of the kind {notification.kind}.")
