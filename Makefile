@@ -35,8 +35,8 @@ register-commands: ## Put discord-bot's commands to Discord with DISCORD_APP_ID 
 new: ## Make a Worker from workers/template; NAME=my-worker
 	@docker/new-worker "$(if $(filter command,$(origin NAME)),$$NAME)"
 
-test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
-	@docker/test-run python -m pytest $(ARGS)
+test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest in place of --cov
+	@docker/test-run python -m pytest $(or $(ARGS),--cov)
 
 lint: ## Check style, formatting, types, and the traps of Python Workers
 	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests && docker/lint-workers'

@@ -75,6 +75,7 @@ async function stop() {
   server.close();
   server.closeAllConnections();
   await Promise.allSettled([...pending]);
+  console.log(JSON.stringify({ stopped: true, wasm_memory_bytes: memoryBytes(pyodide) }));
   await dispose();
   process.exit(0);
 }
