@@ -31,6 +31,8 @@ PLAYED = (
     "index.pyodide.org",
     "api.example.net",
     "api.cloudflare.com",
+    "discord.com",
+    "drydock.api.sanity.io",
 )
 CLIENT = build_opener(ProxyHandler({}))
 # What runs inside a Worker's container to ask it: there is no curl in the image.
@@ -65,7 +67,11 @@ class Stack:
 
     def hello_js(self, path: str) -> tuple[int, str]:
         """Ask the Worker `hello-js` on its published port."""
-        return _ask(f"http://127.0.0.1:{self.project.port('gateway', 8785)}{path}", None)
+        return self.published(8785, path)
+
+    def published(self, port: int, path: str) -> tuple[int, str]:
+        """Ask whatever the gateway publishes for a Worker's port."""
+        return _ask(f"http://127.0.0.1:{self.project.port('gateway', port)}{path}", None)
 
     def inside(self, service: str, path: str) -> tuple[int, str]:
         """Ask a Worker from inside its own container."""

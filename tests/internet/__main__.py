@@ -13,6 +13,8 @@ from tests.upstream.server import Certificates, Server, listen
 
 # What a client that sends no SNI is shown.
 NAMELESS = "nameless.invalid"
+# They answer every path with JSON about the request.
+APIS = ("api.example.net", "discord.com", "drydock.api.sanity.io")
 
 
 def main() -> None:
@@ -33,7 +35,7 @@ def main() -> None:
     authority = Authority.kept_in(arguments.state, "Internet test root")
     authority.write(arguments.ca)
     log, control_log = Log(), Log()
-    site = Site(arguments.www, authority, frozenset(arguments.api or ["api.example.net", "api.cloudflare.com"]))
+    site = Site(arguments.www, authority, frozenset(arguments.api or APIS))
     secure = listen(arguments.address, arguments.tls_port, Certificates(authority, None, NAMELESS))
     plain = listen(arguments.address, arguments.control_port, None)
     servers = [
