@@ -54,6 +54,7 @@ RUN cd /src && python -m tests.internet.build_www /assets/node_modules /www
 FROM base AS internet
 COPY --from=www /www /www
 COPY tests/upstream/ /src/tests/upstream/
+COPY tests/cloudflare/ /src/tests/cloudflare/
 COPY tests/internet/ /src/tests/internet/
 WORKDIR /src
 # The root's key stays in /state; its certificate goes to /ca, which others may mount.

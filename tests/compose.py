@@ -28,8 +28,13 @@ class Project:
         """Return the same project with further settings for its files."""
         return replace(self, env={**self.env, **env})
 
-    def compose(self, *arguments: str, check: bool = True, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` with these arguments; where `check` finds a failure, raise with what compose printed."""
+    def compose(
+        self, *arguments: str, check: bool = True, seconds: float = 600, given: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` with these arguments; where `check` finds a failure, raise with what compose printed.
+
+        `given` is what it reads from standard input.
+        """
         chosen = [argument for file in self.files for argument in ("--file", str(file))]
         command = [
             "docker",
@@ -49,7 +54,7 @@ class Project:
             text=True,
             timeout=seconds,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=given,
         )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")

@@ -1,5 +1,6 @@
 """What Cloudflare knows: accounts, tokens, resources, Workers, and the failures that a test asks for."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -41,6 +42,17 @@ class Script:
         self.uploads.append(upload)
         self.secrets |= {name for name, binding in upload.bindings.items() if binding["type"] == "secret_text"}
         return f"{len(self.uploads):08d}-0000-4000-8000-000000000000"
+
+    def summary(self) -> Json:
+        """Return what a test in another process wants to know, as JSON."""
+        uploads = [
+            {
+                "metadata": upload.metadata,
+                "modules": {name: hashlib.sha256(body).hexdigest() for name, body in upload.modules.items()},
+            }
+            for upload in self.uploads
+        ]
+        return {"uploads": uploads, "live": self.live, "secrets": sorted(self.secrets), "crons": self.crons}
 
 
 @dataclass(frozen=True)

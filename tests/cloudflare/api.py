@@ -32,6 +32,16 @@ class Api:
         self._cloudflare = cloudflare
         self._lock = threading.Lock()
 
+    def play(self, cloudflare: Cloudflare) -> None:
+        """Answer out of this from now on."""
+        with self._lock:
+            self._cloudflare = cloudflare
+
+    def summary(self) -> dict[str, Any]:
+        """Return the summary of each Worker."""
+        with self._lock:
+            return {name: script.summary() for name, script in self._cloudflare.scripts.items()}
+
     def find(self, request: Request) -> tuple[Resource, int]:
         """Answer as `tests.upstream.server` asks for it."""
         path = request.path.removeprefix(ROOT)

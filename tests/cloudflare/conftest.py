@@ -46,7 +46,9 @@ def toolchain() -> Path:
 
 @pytest.fixture(scope="session")
 def vendored() -> Path:
-    """What `pywrangler sync` puts into python_modules for both Workers, kept between runs."""
+    """What `pywrangler sync` puts into python_modules for both Workers: the test image's, or else installed once."""
+    if image := os.environ.get("WORKERS_PYODIDE"):
+        return Path(image) / "python_modules"
     vendor = REPOSITORY / "workers/pyodide/vendor.py"
     pins = [vendor, vendor.with_name("requirements.txt")]
     return _kept("python_modules", pins, lambda folder: _run(sys.executable, str(vendor), str(folder / "modules"))) / "modules"

@@ -1,6 +1,7 @@
 """The internet container's control port, as tests use it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
@@ -39,6 +40,18 @@ class Internet:
     def put(self, place: str, body: bytes, behaviour: str = "ok") -> None:
         """Serve `body` at HOST/PATH, misbehaving as told."""
         self._call("PUT", f"/www/{place}?behaviour={behaviour}", body)
+
+    def play_cloudflare(
+        self, *, token: str, account: str, namespaces: Sequence[str] = (), databases: Sequence[str] = ()
+    ) -> None:
+        """Let Cloudflare know one token, one account with these resources, and no Worker."""
+        known = {"tokens": [token], "accounts": {account: "Ours"}, "namespaces": namespaces, "databases": databases}
+        self._call("PUT", "/cloudflare", json.dumps(known).encode())
+
+    def deployed(self) -> dict[str, Any]:
+        """Return what Cloudflare knows of each Worker, by name; modules are sha256 digests."""
+        found: dict[str, Any] = json.loads(self._call("GET", "/cloudflare"))
+        return found
 
     def certificate(self, host: str) -> str:
         """Return the sha256 fingerprint of the certificate that a host shows."""

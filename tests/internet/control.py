@@ -3,6 +3,8 @@
 GET /log             {"connections": N, "handshakes": [...], "requests": [...], "counts": {"HOST/PATH": N}}
 POST /reset          forget all that and whatever was put
 PUT /www/HOST/PATH   serve the body there; ?behaviour=NAME makes it misbehave (tests/upstream/resource.py)
+PUT /cloudflare      {"tokens": [...], "accounts": {ID: NAME}, "namespaces": [...], "databases": [...]}: what Cloudflare knows
+GET /cloudflare      {NAME: {"uploads": [{"metadata": ..., "modules": {NAME: sha256}}], "live", "secrets", "crons"}}: its Workers
 GET /certificates/HOST  {"sha256": fingerprint of the certificate that HOST shows}
 GET /ca.pem          the root of all its certificates
 """
@@ -10,8 +12,10 @@ GET /ca.pem          the root of all its certificates
 import json
 from collections import Counter
 from dataclasses import asdict
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.cloudflare.account import Cloudflare
 from tests.internet.site import Site
 from tests.upstream.log import Log
 from tests.upstream.pki import Authority
@@ -44,6 +48,11 @@ class Control:
                 behaviour = parse_qs(urlsplit(request.target).query).get("behaviour", ["ok"])[0]
                 self._site.put(place, request.body, Behaviour(behaviour))
                 return _json({})
+            case "PUT", ["cloudflare"]:
+                self._site.cloudflare.play(_cloudflare(json.loads(request.body)))
+                return _json({})
+            case "GET", ["cloudflare"]:
+                return _json(self._site.cloudflare.summary())
             case "GET", ["certificates", host]:
                 return _json({"sha256": self._authority.leaf_of(host).sha256})
             case "GET", ["ca.pem"]:
@@ -69,6 +78,15 @@ class Control:
             "counts": Counter(f"{request.host}{request.path}" for request in requests),
             "failures": self._log.failures,
         }
+
+
+def _cloudflare(known: dict[str, Any]) -> Cloudflare:
+    return Cloudflare(
+        tokens=set(known["tokens"]),
+        accounts=known["accounts"],
+        namespaces=set(known["namespaces"]),
+        databases=set(known["databases"]),
+    )
 
 
 def _json(value: object) -> Resource:
