@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import parse_qs
 
 from worker_kit.javascript import JsError
@@ -71,6 +72,9 @@ class ServedAI:
         try:
             with urllib.request.urlopen(request, timeout=5) as response:
                 return json.load(response)
+        except HTTPError as error:
+            error.close()
+            raise JsError(str(error)) from error
         except (OSError, ValueError, HTTPException) as error:
             raise JsError(str(error)) from error
 
