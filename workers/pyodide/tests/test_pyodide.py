@@ -49,10 +49,10 @@ def test_most_of_the_contract_is_kept_within_the_sdks_wrapper_too(results: dict[
     bare = {name.removesuffix("[unwrapped]") for name in results if name.endswith("[unwrapped]")}
     once = {case for module in BINDINGS for case in cases_of(module)} - wrapped
     assert wrapped <= bare
-    assert all("unwrapped_db" in case_source(case) for case in once)
+    assert all("unwrapped_db" in source_of(case) for case in once)
 
 
-def case_source(case: str) -> str:
+def source_of(case: str) -> str:
     """Return the first line of a case."""
     module, _, name = case.partition(".")
     text = (SOURCES[module] / f"{module}.py").read_text()
