@@ -209,6 +209,9 @@ def main() -> None:
     except WorkerError as error:
         say(str(error))
         sys.exit(1)
+    except KeyboardInterrupt:
+        say("interrupted; an upload that had begun may have arrived: run the same command again")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Deployments that fail: each ends with one sentence that says what to do, and nothing is uploaded unless it says so."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from tests.cloudflare.conftest import ACCOUNT, DATABASE, NAMESPACE, Deploy, Played
+from tests.cloudflare.conftest import ACCOUNT, DATABASE, NAMESPACE, REPOSITORY, Deploy, Played
 
 SECRETS = "DISCORD_PUBLIC_KEY=0f0f0f\nAPI_KEY=password\n"
 OTHER_ACCOUNT = "d" * 32
@@ -128,3 +132,26 @@ def test_code_that_cloudflare_refuses_is_quoted(deploy: Callable[..., Deploy], p
     played.cloudflare.fail("PUT", r".*/scripts/discord-bot", 400, body)
     said = sentence(deploy("discord-bot", packages=False))
     assert re.search(r"ImportError: no module named x", said)
+
+
+def test_an_interruption_is_said_in_a_sentence_too(deploy: Callable[..., Deploy], played: Played) -> None:
+    """SIGINT to the whole group, as a terminal sends it, while Cloudflare is asked: no traceback, and the shell's status for it."""
+    worker = deploy("discord-bot", packages=False)
+    command = [sys.executable, str(REPOSITORY / "docker/worker-deploy"), "pywrangler"]
+    started = subprocess.Popen(
+        command,
+        cwd=worker.folder,
+        env=worker.env,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert started.stdout is not None
+    started.stdout.readline()  # the report: from now on it asks Cloudflare
+    os.killpg(started.pid, signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("drydock: interrupted")
+    assert played.uploads() == []
