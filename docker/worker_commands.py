@@ -60,10 +60,12 @@ def plan(arguments: Sequence[str], environment: Mapping[str, str], project: Proj
         port = environment.get("PORT", "8787")
         if not re.fullmatch(r"[1-9][0-9]{0,4}", port):
             raise WorkerError(f"PORT is not a port number: expected 1 to 65535, found {port!r}")
+        # A binding that only Cloudflare has (Workers AI) makes wrangler ask for an account at the start, and end without one.
+        local = () if environment.get("CLOUDFLARE_API_TOKEN") else ("--local",)
         # What `pywrangler dev` does once it has synced; without it in between, signals and the exit code are wrangler's own.
         return Plan(
             Preparation.INSTALL,
-            ("wrangler", "dev", "--ip", "0.0.0.0", "--port", port, "--show-interactive-dev-session=false", *rest),  # noqa: S104 # in a container
+            ("wrangler", "dev", "--ip", "0.0.0.0", "--port", port, "--show-interactive-dev-session=false", *local, *rest),  # noqa: S104 # in a container
             Migrations.CHANGED,
             _environment(rest),
         )

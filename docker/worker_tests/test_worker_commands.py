@@ -20,6 +20,13 @@ def test_a_worker_is_served_on_all_addresses_and_its_port(arguments: tuple[str, 
     assert decided.command[:6] == ("wrangler", "dev", "--ip", "0.0.0.0", "--port", "8786")  # noqa: S104 # in a container
 
 
+@pytest.mark.parametrize(
+    ("environment", "local"), [({}, True), ({"CLOUDFLARE_API_TOKEN": ""}, True), ({"CLOUDFLARE_API_TOKEN": "t"}, False)]
+)
+def test_without_an_account_no_binding_is_asked_for_at_cloudflare(environment: dict[str, str], local: bool) -> None:
+    assert ("--local" in (plan(("dev",), environment, PYTHON).command or ())) is local
+
+
 def test_more_arguments_of_dev_reach_wrangler() -> None:
     assert (plan(("dev", "--env", "old"), {}, PYTHON).command or ())[-2:] == ("--env", "old")
 
