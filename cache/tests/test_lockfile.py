@@ -8,8 +8,8 @@ import pytest
 from drydock_cache.digest import Digest
 from drydock_cache.errors import ConfigError
 from drydock_cache.lock_format import parse_lock, render_lock
-from drydock_cache.lockfile import lock_paths, read_locks, registry_lock, split_lock, write_lock
 from drydock_cache.locked import Lock, LockedAsset, LockedPage
+from drydock_cache.lockfile import lock_paths, read_locks, registry_lock, split_lock, write_lock
 from drydock_cache.plan import AssetKind
 
 A, B, C = (Digest.of(name) for name in (b"a", b"b", b"c"))

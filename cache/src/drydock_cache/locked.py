@@ -76,7 +76,7 @@ class Lock:
 
     def digests(self) -> frozenset[Digest]:
         """Return the digests of all blobs that the lock pins."""
-        return frozenset(entry.digest for entry in (*self.assets, *self.pages))
+        return frozenset({asset.digest for asset in self.assets} | {page.digest for page in self.pages})
 
     def asset(self, url: str) -> LockedAsset | None:
         """Return the entry of a normalised URL, or None."""

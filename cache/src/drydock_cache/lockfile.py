@@ -115,8 +115,8 @@ def write_lock(path: Path, lock: Lock) -> bool:
             return False
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         try:
-            with open(descriptor, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(text.encode())
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(name).chmod(0o644)
