@@ -6,7 +6,7 @@ folder. It is mounted read-only into the Workers' containers, where `workerd-cac
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -58,6 +58,17 @@ class RuntimeView:
                 if not self._links(name, digest):
                     self._link(self._blobs.path(digest), self.folder / name)
             self._write_sums(self._sums() | {name: digest.hex for name, digest in wanted.items()})
+
+    def withdraw(self, allowed: Mapping[str, Digest]) -> None:
+        """Remove each of these names that shows other content than its digest allows. Raise OSError."""
+        if all(self._sums().get(name, digest.hex) == digest.hex for name, digest in allowed.items()):
+            return
+        with FolderLock(self.folder, exclusive=True):
+            sums = self._sums()
+            wrong = {name for name, digest in allowed.items() if sums.get(name, digest.hex) != digest.hex}
+            self._write_sums({name: digest for name, digest in sums.items() if name not in wrong})
+            for name in wrong:
+                (self.folder / name).unlink(missing_ok=True)
 
     def _shows(self, name: str, digest: Digest) -> bool:
         return self._links(name, digest) and self._sums().get(name) == digest.hex

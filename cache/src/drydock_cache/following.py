@@ -1,0 +1,121 @@
+"""What the store follows: the locks that bind its answers, and what in a lock is refused until somebody accepts it."""
+
+import json
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from drydock_cache.blobs import Blob
+from drydock_cache.digest import Digest
+from drydock_cache.errors import ConfigError
+from drydock_cache.index import Index, StoredResponse
+from drydock_cache.keys import CacheKey
+from drydock_cache.lockfile import LockFile, Locks
+from drydock_cache.store import Store
+
+_SHOWN = 5
+_EXPECT = "INSERT OR REPLACE INTO expected (url, digest, size) VALUES (?, ?, ?)"
+_UNBIND = "DELETE FROM locked_page WHERE lock = ?"
+_BIND = "INSERT OR REPLACE INTO locked_page (url, variant, status, headers, digest, size, lock) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_FOLLOW = "INSERT INTO followed_lock (lock, digest, time) VALUES (?, ?, ?)"
+_FOLLOWED = "SELECT digest FROM followed_lock WHERE lock = ? ORDER BY number"
+_PAGE = "SELECT status, headers, digest, size FROM locked_page WHERE url = ? AND variant = ?"
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One thing in a lock that contradicts what was followed so far: a clause, and the option that accepts it."""
+
+    clause: str
+    accept: str
+
+
+class LockConflictError(ConfigError):
+    """A lock contradicts what was followed so far; nothing of it was taken over."""
+
+    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+        self.conflicts = tuple(conflicts)
+        shown = "; ".join(conflict.clause for conflict in conflicts[:_SHOWN])
+        more = f"; and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
+        options = " ".join(dict.fromkeys(conflict.accept for conflict in conflicts))
+        super().__init__(
+            f"The lock is not followed: {shown}{more}.",
+            f"Find out who changed it (git log -p assets.lock); if it is right, accept it with: {options}",
+        )
+
+
+def find_conflicts(
+    locks: Locks,
+    expected: Mapping[str, Digest],
+    followed: Mapping[str, Sequence[Digest]],
+    accept: Collection[str] = (),
+    *,
+    accept_older: bool = False,
+) -> list[Conflict]:
+    """Compare locks with the digests that were known of URLs, and with the locks that were followed, oldest first.
+
+    Another digest for the URL of an immutable file is one conflict; a lock that was followed once, and then replaced, is
+    another. `accept` holds the URLs whose new digest is taken.
+    """
+    found = []
+    for file in locks.files:
+        history = followed.get(_name(file), ())
+        if not accept_older and file.digest in history and history[-1] != file.digest:
+            clause = f"{file.path} is an older one, which was replaced by the lock {history[-1]} since"
+            found.append(Conflict(clause, "--accept-older"))
+    for asset in locks.assets:
+        known = expected.get(asset.url, asset.digest)
+        if known != asset.digest and asset.url not in accept:
+            clause = f"for {asset.url} it names {asset.digest}, and {known} was followed so far"
+            found.append(Conflict(clause, f"--accept {asset.url}"))
+    return found
+
+
+def follow(store: Store, locks: Locks, accept: Collection[str] = (), *, accept_older: bool = False) -> None:
+    """Bind the store's answers to the locks: assets to their digests, and pages, when offline, to their snapshots.
+
+    Takes over all or nothing; raise LockConflictError for what contradicts the locks that were followed so far, and
+    StoreError when the store cannot be written.
+    """
+    index = store.index
+    names = [_name(file) for file in locks.files]
+    followed = {name: [Digest(row[0]) for row in index.read(_FOLLOWED, (name,))] for name in names}
+    known = {asset.url: expected.digest for asset in locks.assets if (expected := index.expected(asset.url))}
+    if conflicts := find_conflicts(locks, known, followed, accept, accept_older=accept_older):
+        raise LockConflictError(conflicts)
+    now = time.time()
+    index.change(
+        [
+            (_EXPECT, [(asset.url, asset.digest.hex, asset.size) for asset in locks.assets]),
+            (_UNBIND, [(name,) for name in names]),
+            (_BIND, [row for file in locks.files for row in _page_rows(file)]),
+            (
+                _FOLLOW,
+                [
+                    (name, file.digest.hex, now)
+                    for name, file in zip(names, locks.files, strict=True)
+                    if file.lock.digests() and followed[name][-1:] != [file.digest]
+                ],
+            ),
+        ]
+    )
+    store.bind_view(asset.url for asset in locks.assets)
+
+
+def locked_page(index: Index, key: CacheKey) -> StoredResponse | None:
+    """Return the snapshot that answers a page while offline, or None when no lock names it; its blob may not be there."""
+    for status, headers, digest, size in index.read(_PAGE, (key.url, key.variant)):
+        pairs = tuple((name, value) for name, value in json.loads(headers))
+        return StoredResponse(key, status, pairs, Blob(Digest(digest), size), 0.0, 0.0)
+    return None
+
+
+def _name(file: LockFile) -> str:
+    return str(file.path.resolve())
+
+
+def _page_rows(file: LockFile) -> list[tuple[object, ...]]:
+    return [
+        (page.key.url, page.key.variant, page.status, json.dumps(page.headers), page.digest.hex, page.size, _name(file))
+        for page in file.lock.pages
+    ]
