@@ -21,6 +21,7 @@ type Headers = tuple[tuple[str, str], ...]
 _COLUMNS = "url, variant, vary, status, headers, digest, size, request_time, response_time, last_used"
 _SELECT = f"SELECT {_COLUMNS} FROM stored_response"  # noqa: S608 - constants only
 _SELECT_URL = f"{_SELECT} WHERE url = ? ORDER BY response_time DESC"
+_SELECT_KEY = f"{_SELECT} WHERE url = ? AND variant = ?"
 _SELECT_ALL = f"{_SELECT} ORDER BY url, variant"
 _SELECT_USES = "SELECT url, variant, status, digest, size, last_used FROM stored_response"
 # nothing goes that was used since the decision to drop it
@@ -104,21 +105,7 @@ class Index:
 
     def put(self, stored: StoredResponse) -> None:
         """Insert or replace the stored response of its key."""
-        self._run(
-            _PUT,
-            (
-                stored.key.url,
-                stored.key.variant,
-                ",".join(stored.vary),
-                stored.status,
-                json.dumps(stored.headers, separators=(",", ":")),
-                stored.blob.digest.hex,
-                stored.blob.size,
-                stored.request_time,
-                stored.response_time,
-                max(stored.last_used, stored.response_time),
-            ),
-        )
+        self._run(_PUT, _to_row(stored))
 
     def remove(self, key: CacheKey) -> None:
         """Forget the stored response of `key`, if there is one."""
@@ -156,13 +143,31 @@ class Index:
         self._run(_DROP, (digest.hex, used_until))
 
     def names(self, digest: Digest) -> bool:
-        """Say whether any stored response has this content."""
-        return bool(self._run("SELECT 1 FROM stored_response WHERE digest = ? LIMIT 1", (digest.hex,)))
+        """Say whether any stored response, or a page of the lock that is followed, has this content."""
+        row = (digest.hex,)
+        return bool(
+            self._run("SELECT 1 FROM stored_response WHERE digest = ? LIMIT 1", row)
+            or self.read("SELECT 1 FROM locked_page WHERE digest = ? LIMIT 1", row)
+        )
+
+    def pages_held(self) -> dict[Digest, str]:
+        """Return the content of the pages of the lock that is followed, each with a URL."""
+        return {Digest(digest): url for digest, url in self.read("SELECT digest, url FROM locked_page")}
 
     def count(self) -> int:
         """Return how many stored responses there are."""
         (row,) = self._run("SELECT count(*) FROM stored_response", ())
         return int(row[0])
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator["Transaction"]:
+        """Give one transaction for many stored responses: all of it is written at the end, or nothing when it raises."""
+        try:
+            with self._lock, self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield Transaction(self._connection)
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
 
     def used(self, key: CacheKey, now: float) -> None:
         """Note that a stored response was served; written by the next `flush`, so that a hit costs no transaction."""
@@ -217,6 +222,21 @@ class Index:
             f"The index {self.path} is damaged: {error}.",
             f"Move it away (mv {self.path} {self.path}.damaged) and run drydock warm; the blobs are kept.",
         )
+
+
+def _to_row(stored: StoredResponse) -> tuple[object, ...]:
+    return (
+        stored.key.url,
+        stored.key.variant,
+        ",".join(stored.vary),
+        stored.status,
+        json.dumps(stored.headers, separators=(",", ":")),
+        stored.blob.digest.hex,
+        stored.blob.size,
+        stored.request_time,
+        stored.response_time,
+        max(stored.last_used, stored.response_time),
+    )
 
 
 def _from_row(row: Sequence[Any]) -> StoredResponse:

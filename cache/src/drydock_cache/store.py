@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from drydock_cache.blobs import Blob, BlobDamagedError, BlobMissingError, BlobStore, Stage, VerifiedBlob, unwritable
+from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
 from drydock_cache.index import Index, StoredResponse
 from drydock_cache.runtime_view import RuntimeView, view_names
@@ -88,15 +89,18 @@ class Store:
 
     def commit(self, stage: Stage, make: Callable[[Blob], StoredResponse]) -> StoredResponse:
         """Make the staged bytes a blob and what `make` returns for it the stored response; raise StoreError or OSError."""
-        stored = make(stage.commit())
-        self.index.put(stored)
+        with self.blobs.lock():
+            stored = make(stage.commit())
+            self.index.put(stored)
         self._show([stored])
         return stored
 
     def update(self, stored: StoredResponse) -> None:
         """Replace the headers and times of a stored response, as a validation asks for (RFC 9111 §4.3.4)."""
-        with contextlib.suppress(StoreError):  # a store that cannot be written has it validated again next time
-            self.index.put(stored)
+        # a store that cannot be written has it validated again next time
+        with contextlib.suppress(StoreError, OSError), self.blobs.lock():
+            if self.blobs.has(stored.blob.digest):  # else it was evicted meanwhile
+                self.index.put(stored)
 
     def forget(self, stored: StoredResponse) -> None:
         """Drop a stored response from the index; a store that cannot be written keeps it, and keeps failing its check."""
@@ -111,6 +115,33 @@ class Store:
     def responses(self) -> Iterator[StoredResponse]:
         """Yield all stored responses, ordered by URL."""
         return self.index.all()
+
+    def evict(self, digest: Digest, used_until: float) -> int | None:
+        """Remove a blob and the stored responses with it, and return its size in bytes; None when nothing was removed.
+
+        What was used after `used_until` stays. Readers that hold the blob open keep it. Raise StoreError when the store cannot
+        be written.
+        """
+        path = self.blobs.path(digest)
+        try:
+            with self.blobs.lock(collecting=True):
+                self.index.drop(digest, used_until)
+                if self.index.names(digest):
+                    return None
+                size = path.stat().st_size
+                path.unlink()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unwritable(path, error) from error
+        return size
+
+    def prune_view(self) -> int:
+        """Take what the store no longer has out of the runtime view; return how many names went. Raise StoreError."""
+        try:
+            return self._view.prune()
+        except OSError as error:
+            raise unwritable(self._view.folder, error) from error
 
     def show_all(self) -> None:
         """Bring every stored response that workerd can read into the runtime view."""
