@@ -18,7 +18,6 @@ from drydock_cache import stages
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DigestError, StoreError
 from drydock_cache.folder_lock import FolderLock
-from drydock_cache.staging_folder import StagingFolder
 
 # With these it is the process or the machine that cannot read, not the blob that is bad.
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -188,13 +187,6 @@ class BlobStore:
         except OSError as error:
             raise unwritable(self._staging, error) from error
         return Stage(self, path, descriptor)
-
-    def stage_many(self) -> StagingFolder:
-        """Make a folder in which many blobs are staged that appear together; raise StoreError."""
-        try:
-            return StagingFolder(self._staging)
-        except OSError as error:
-            raise unwritable(self._staging, error) from error
 
     def open(self, digest: Digest) -> VerifiedBlob:
         """Open the blob of `digest` and check its bytes, once a process and file identity.

@@ -224,6 +224,31 @@ class Index:
         )
 
 
+class Transaction:
+    """What an open transaction of the index can do; it must not be kept."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def get(self, key: CacheKey) -> StoredResponse | None:
+        """Return the stored response of exactly this key, or None."""
+        rows = self.run(_SELECT_KEY, (key.url, key.variant))
+        return _from_row(rows[0]) if rows else None
+
+    def put(self, stored: StoredResponse) -> None:
+        """Insert or replace the stored response of its key."""
+        self.run(_PUT, _to_row(stored))
+
+    def expected(self, url: str) -> Digest | None:
+        """Return the digest that the asset at a normalised URL must have, or None when nothing is known of it."""
+        rows = self.run("SELECT digest FROM expected WHERE url = ?", (url,))
+        return Digest(rows[0][0]) if rows else None
+
+    def run(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement, also on another module's own table."""
+        return self._connection.execute(statement, values).fetchall()
+
+
 def _to_row(stored: StoredResponse) -> tuple[object, ...]:
     return (
         stored.key.url,

@@ -48,6 +48,12 @@ CREATE TABLE IF NOT EXISTS followed_lock (
     time   REAL NOT NULL             -- seconds since the epoch
 );
 """,
+    """
+CREATE TABLE IF NOT EXISTS imported (
+    signer TEXT PRIMARY KEY,         -- who signed export archives
+    as_of  REAL NOT NULL             -- seconds since the epoch: how new the one was that was imported last
+) WITHOUT ROWID;
+""",
 )
 _SCHEMA_VERSION = len(_SCHEMA_STEPS)
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from drydock_cache.folder_lock import FolderLock
 
-_PATTERN = "*.folder"
-
 
 class StagingFolder:
     """A new folder below `staging`; raises OSError when it cannot be made."""
@@ -32,7 +30,7 @@ class StagingFolder:
 def sweep_folders(staging: Path) -> int:
     """Remove the folders that nobody holds and return how many; the caller holds the exclusive lock of `staging`."""
     swept = 0
-    for path in staging.glob(_PATTERN):
+    for path in staging.glob("*.folder"):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
