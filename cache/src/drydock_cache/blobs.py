@@ -177,6 +177,10 @@ class BlobStore:
                     with contextlib.suppress(DigestError, FileNotFoundError):  # no blob's name, or removed this very moment
                         yield Blob(Digest(entry.name), entry.stat().st_size)
 
+    def names(self) -> frozenset[str]:
+        """Return the digests of all blobs in hexadecimal, as the names of their files say."""
+        return frozenset(name for folder in self._blobs.glob("[0-9a-f][0-9a-f]") for name in os.listdir(folder))  # noqa: PTH208 - no paths: ten times as fast
+
     def stage(self) -> Stage:
         """Begin a new blob; raise StoreError when the store cannot be written."""
         path = self._staging / f"{uuid.uuid4().hex}.part"

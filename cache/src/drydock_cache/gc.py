@@ -61,8 +61,8 @@ def contents(uses: Iterable[Use], sizes: Mapping[Digest, int]) -> list[Content]:
 def select(uses: Iterable[Use], sizes: Mapping[Digest, int], pinned: Set[Digest], max_size: int | None) -> Selection:
     """Choose what goes so that at most `max_size` bytes stay (None: however many); a pinned blob never goes."""
     named = contents(uses, sizes)
-    known = {content.blob.digest for content in named}
-    unnamed = tuple(Blob(digest, size) for digest, size in sorted(sizes.items()) if digest not in known | pinned)
+    known = {content.blob.digest for content in named} | pinned
+    unnamed = tuple(Blob(digest, size) for digest, size in sorted(sizes.items()) if digest not in known)
     kept = sum(sizes.values()) - sum(blob.size for blob in unnamed)
     held = sum(size for digest, size in sizes.items() if digest in pinned)
     evicted = []

@@ -17,6 +17,7 @@ from drydock_cache.index_file import is_current, open_read_only, open_writable
 from drydock_cache.keys import CacheKey
 
 type Headers = tuple[tuple[str, str], ...]
+type LightRow = tuple[str, str, str, int, float]
 
 _COLUMNS = "url, variant, vary, status, headers, digest, size, request_time, response_time, last_used"
 _SELECT = f"SELECT {_COLUMNS} FROM stored_response"  # noqa: S608 - constants only
@@ -137,6 +138,10 @@ class Index:
         for url, variant, status, digest, size, last_used in self._run(_SELECT_USES, ()):
             known = digests.get(digest) or digests.setdefault(digest, Digest(digest))
             yield Use(url, variant, status, known, size, last_used)
+
+    def light(self) -> list[LightRow]:
+        """Return (URL, variant, digest, size, time of last use) of every stored response, as plain values, which are fast."""
+        return self._run("SELECT url, variant, digest, size, last_used FROM stored_response", ())
 
     def drop(self, digest: Digest, used_until: float) -> None:
         """Forget every stored response with this content, unless one of them was used after `used_until`."""

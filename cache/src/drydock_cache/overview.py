@@ -2,15 +2,14 @@
 
 import contextlib
 import os
-import re
 import time
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
-from drydock_cache.index import Use
+from drydock_cache.index import LightRow
 from drydock_cache.locked import Lock
 from drydock_cache.plan import AssetKind
 from drydock_cache.runtime_view import view_names
@@ -18,11 +17,11 @@ from drydock_cache.store import Store
 
 INDEX_PAGE = "index page"
 _VERIFIED = "verified"
-_NAMES = (
-    (re.compile(r"\.whl(?:\.metadata)?$"), AssetKind.WHEEL),
-    (re.compile(r"\.tgz$"), AssetKind.NPM),
-    (re.compile(r"/(?:cpython-|xbuildenv-)[^/]*$"), AssetKind.INTERPRETER),
+_ENDINGS: tuple[tuple[tuple[str, ...], AssetKind], ...] = (
+    ((".whl", ".whl.metadata"), AssetKind.WHEEL),
+    ((".tgz",), AssetKind.NPM),
 )
+_INTERPRETERS = ("cpython-", "xbuildenv-")
 
 
 @dataclass
@@ -59,67 +58,67 @@ class Overview:
         return found
 
 
-@dataclass
-class _Table:
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-
-    def row(self, kind: str, worker: str) -> Row:
-        key = (kind, worker)
-        return self.rows.get(key) or self.rows.setdefault(key, Row(kind, worker))
-
-
 def overview(store: Store, lock: Lock) -> Overview:
     """Count what a store has, by its index, the names of its blobs and the last verification."""
     verified, at = read_verified(store.root)
-    present = {blob.digest.hex: blob.size for blob in store.blobs.all()}
-    rows = count(store.index.uses(), present, verified, lock)
-    return Overview(tuple(rows), sum(present.values()), at)
+    present = store.blobs.names()
+    sizes: dict[str, int] = {}
+    rows = count(store.index.light(), present, verified, lock, sizes)
+    return Overview(tuple(rows), sum(sizes.values()), at)
 
 
-def count(uses: Iterable[Use], present: Mapping[str, int], verified: Set[str], lock: Lock) -> list[Row]:
-    """Group stored responses by kind and Worker; `present` and `verified` have digests in hexadecimal."""
-    table = _Table()
+def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], lock: Lock, sizes: dict[str, int]) -> list[Row]:
+    """Group stored responses by kind and Worker; `present` and `verified` have digests in hexadecimal, `sizes` is filled in."""
+    rows: dict[tuple[str, str], Row] = {}
+
+    def row_of(kind: str, workers: Sequence[str] = ()) -> Row:
+        key = (kind, ", ".join(workers) or "-")
+        return rows.get(key) or rows.setdefault(key, Row(*key))
+
     assets = {asset.url: asset for asset in lock.assets}
-    pages = {page.key: page for page in lock.pages}
     found = set()
-    for use in uses:
-        asset = assets.get(use.url)
-        row = table.row(_kind(use), "-") if asset is None else table.row(asset.kind, ", ".join(asset.workers) or "-")
-        name = use.digest.hex
-        if name not in present:
+    for url, variant, digest, size, last_used in responses:
+        asset = assets.get(url)
+        row = row_of(_kind(url, variant)) if asset is None else row_of(asset.kind, asset.workers)
+        if digest not in present:
             row.missing += 1
             continue
         row.count += 1
-        row.size += use.size
-        row.verified += name in verified
-        row.last_used = max(row.last_used, use.last_used)
-        if asset is not None and asset.digest == use.digest:
+        row.size += size
+        sizes[digest] = size
+        if digest in verified:
+            row.verified += 1
+        if last_used > row.last_used:
+            row.last_used = last_used
+        if asset is not None and asset.digest.hex == digest:
             row.locked += 1
-            found.add(asset.url)
+            found.add(url)
     for asset in assets.values():
         if asset.url not in found:
-            table.row(asset.kind, ", ".join(asset.workers) or "-").missing += 1
-    for page in pages.values():
-        row = table.row(INDEX_PAGE, "-")
+            row_of(asset.kind, asset.workers).missing += 1
+    for page in lock.pages:
+        row = row_of(INDEX_PAGE)
         if page.digest.hex in present:
             row.locked += 1
         else:
             row.missing += 1
     order = [*AssetKind, INDEX_PAGE]
-    return sorted(table.rows.values(), key=lambda row: (order.index(row.kind), row.worker))
+    return sorted(rows.values(), key=lambda row: (order.index(row.kind), row.worker))
 
 
-def _kind(use: Use) -> str:
+def _kind(url: str, variant: str) -> str:
     """Tell what a stored response is that no lock names, by its name; pages alone have variants."""
-    if use.variant:
+    if variant:
         return INDEX_PAGE
-    path = use.url.partition("?")[0]
-    for pattern, kind in _NAMES:
-        if pattern.search(path):
+    path = url.partition("?")[0]
+    for endings, kind in _ENDINGS:
+        if path.endswith(endings):
             return kind
-    if path.endswith((".capnp.bin", ".tar.gz")) and (names := view_names(use.url)):
-        return AssetKind.BUNDLE if len(names) == 1 else AssetKind.STDLIB
-    return AssetKind.OTHER
+    name = path.rpartition("/")[2]
+    if name.startswith(_INTERPRETERS):
+        return AssetKind.INTERPRETER
+    names = view_names(url)
+    return (AssetKind.BUNDLE if len(names) == 1 else AssetKind.STDLIB) if names else AssetKind.OTHER
 
 
 def write_verified(root: Path, digests: Iterable[Digest]) -> None:
