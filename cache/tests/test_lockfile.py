@@ -120,18 +120,18 @@ def test_an_empty_file_stands_for_no_lock(tmp_path: Path) -> None:
 
 
 def test_no_registry_is_named_in_the_lock_that_git_carries() -> None:
-    """Neither by an asset nor by a page, nor by where a page leads; the host with its port is what counts."""
-    hosts = {"files.registry.example:8443", "index.registry.example"}
+    """Neither by an asset nor by a page, nor by where a page leads, on whatever port."""
+    hosts = {"files.registry.example", "index.registry.example"}
     carried, kept_back = split_lock(LOCK, hosts)
     assert (carried, kept_back) == (Lock.of([BUNDLE], [PAGE]), Lock.of([WHEEL], [MOVED]))
     assert "registry.example" not in render_lock(carried)
-    assert split_lock(LOCK, {"files.registry.example"})[0] == LOCK
+    assert split_lock(LOCK, {"registry.example"})[0] == LOCK
 
 
 def test_two_files_are_one_lock(tmp_path: Path) -> None:
     """What is pinned, and the digest of the whole, do not depend on how entries are spread over files, or on comments."""
     path = tmp_path / "assets.lock"
-    carried, kept_back = split_lock(LOCK, {"files.registry.example:8443"})
+    carried, kept_back = split_lock(LOCK, {"files.registry.example"})
     assert lock_paths(path) == ()
     assert write_lock(path, carried)
     assert lock_paths(path) == (path,)

@@ -71,30 +71,40 @@ def find_conflicts(
     return found
 
 
+def refuse_conflicts(
+    store: Store,
+    locks: Locks,
+    accept: Collection[str] = (),
+    *,
+    accept_older: bool = False,
+    further: Sequence[Conflict] = (),
+) -> None:
+    """Raise LockConflictError for what contradicts the locks that the store followed so far, and for `further` ones."""
+    followed = {_name(file): _history(store, file) for file in locks.files}
+    known = {asset.url: expected.digest for asset in locks.assets if (expected := store.index.expected(asset.url))}
+    if conflicts := [*find_conflicts(locks, known, followed, accept, accept_older=accept_older), *further]:
+        raise LockConflictError(conflicts)
+
+
 def follow(store: Store, locks: Locks, accept: Collection[str] = (), *, accept_older: bool = False) -> None:
     """Bind the store's answers to the locks: assets to their digests, and pages, when offline, to their snapshots.
 
     Takes over all or nothing; raise LockConflictError for what contradicts the locks that were followed so far, and
     StoreError when the store cannot be written.
     """
-    index = store.index
-    names = [_name(file) for file in locks.files]
-    followed = {name: [Digest(row[0]) for row in index.read(_FOLLOWED, (name,))] for name in names}
-    known = {asset.url: expected.digest for asset in locks.assets if (expected := index.expected(asset.url))}
-    if conflicts := find_conflicts(locks, known, followed, accept, accept_older=accept_older):
-        raise LockConflictError(conflicts)
+    refuse_conflicts(store, locks, accept, accept_older=accept_older)
     now = time.time()
-    index.change(
+    store.index.change(
         [
             (_EXPECT, [(asset.url, asset.digest.hex, asset.size) for asset in locks.assets]),
-            (_UNBIND, [(name,) for name in names]),
+            (_UNBIND, [(_name(file),) for file in locks.files]),
             (_BIND, [row for file in locks.files for row in _page_rows(file)]),
             (
                 _FOLLOW,
                 [
-                    (name, file.digest.hex, now)
-                    for name, file in zip(names, locks.files, strict=True)
-                    if file.lock.digests() and followed[name][-1:] != [file.digest]
+                    (_name(file), file.digest.hex, now)
+                    for file in locks.files
+                    if file.lock.digests() and _history(store, file)[-1:] != [file.digest]
                 ],
             ),
         ]
@@ -108,6 +118,10 @@ def locked_page(index: Index, key: CacheKey) -> StoredResponse | None:
         pairs = tuple((name, value) for name, value in json.loads(headers))
         return StoredResponse(key, status, pairs, Blob(Digest(digest), size), 0.0, 0.0)
     return None
+
+
+def _history(store: Store, file: LockFile) -> list[Digest]:
+    return [Digest(row[0]) for row in store.index.read(_FOLLOWED, (_name(file),))]
 
 
 def _name(file: LockFile) -> str:

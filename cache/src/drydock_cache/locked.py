@@ -78,6 +78,10 @@ class Lock:
         """Return the digests of all blobs that the lock pins."""
         return frozenset({asset.digest for asset in self.assets} | {page.digest for page in self.pages})
 
+    def urls(self) -> list[str]:
+        """Return all URLs that the lock names, assets first."""
+        return [asset.url for asset in self.assets] + [page.url for page in self.pages]
+
     def asset(self, url: str) -> LockedAsset | None:
         """Return the entry of a normalised URL, or None."""
         return next((asset for asset in self.assets if asset.url == url), None)
@@ -89,5 +93,5 @@ def page_variant(accept: str, encoding: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a normalised URL, with its port unless that is the scheme's own."""
-    return urlsplit(url).netloc
+    """Return the host of a URL in lower case and without its port; empty for one that names none."""
+    return urlsplit(url).hostname or ""

@@ -89,7 +89,7 @@ def read_locks(paths: Iterable[Path]) -> Locks:
 def split_lock(lock: Lock, registry_hosts: Collection[str]) -> tuple[Lock, Lock]:
     """Take the entries apart that name a package registry: what git may carry, and what each decides for themselves.
 
-    Hosts carry their port where it is not the scheme's own.
+    `registry_hosts` are in lower case; what counts is the host, on whatever port.
     """
 
     def named(*urls: str) -> bool:

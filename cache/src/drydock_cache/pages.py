@@ -51,7 +51,7 @@ class Pages:
 
     async def answer(self, request: Request) -> Answer:
         """Answer a GET or HEAD request; raise UpstreamError when neither upstream nor the store has an answer."""
-        sent = _sent_headers(request)
+        sent = sent_headers(request.header("accept"), request.header("accept-encoding"))
         directives = rules.request_directives(request.headers)
         if self._offline and (snapshot := await asyncio.to_thread(self._snapshot, request, sent)):
             return snapshot
@@ -74,6 +74,24 @@ class Pages:
             return await self._ask_upstream(request, sent, found.stored)
         except UpstreamError as error:
             raise damaged(found.damage, error) if found.damage else error from error
+
+    async def as_offline(self, request: Request) -> Answer | None:
+        """Return the answer that the store has for a page when it may not ask upstream, or None when it has none."""
+        sent = sent_headers(request.header("accept"), request.header("accept-encoding"))
+        directives = rules.request_directives(request.headers)
+        try:
+            if snapshot := await asyncio.to_thread(self._snapshot, request, sent):
+                return snapshot
+        except UpstreamError:  # locked, and not there
+            return None
+        found = await asyncio.to_thread(self._find, request.url, sent)
+        if found.stored is None:
+            return None
+        state = _freshness(found.stored)
+        if rules.may_serve_fresh(state, directives) or rules.may_serve_stale(state, directives, disconnected=True):
+            return self._from_store(request, found, ("hit", "detail=as-offline"))
+        found.close()
+        return None
 
     def _snapshot(self, request: Request, sent: Headers) -> Answer | None:
         """Answer with the bytes that a lock names, although a newer page may be there; None when no lock names the page.
@@ -99,7 +117,7 @@ class Pages:
         return answers.from_blob(request, locked, blob, details, 0.0)
 
     async def _ask_upstream(self, request: Request, sent: Headers, stored: StoredResponse | None) -> Answer:
-        download, collapsed = self._fetcher.join(_page_request(request.url, sent, stored))
+        download, collapsed = self._fetcher.join(page_request(request.url, sent, stored))
         try:
             head = await _head(download, _PATIENCE_SECONDS if stored else None)
         except UpstreamError as error:
@@ -184,7 +202,7 @@ async def _head(download: Download, seconds: float | None) -> Head:
         ) from None
 
 
-def _page_request(url: str, sent: Headers, stored: StoredResponse | None) -> FetchRequest:
+def page_request(url: str, sent: Headers, stored: StoredResponse | None = None) -> FetchRequest:
     """Return the request that fetches or validates an index page (RFC 9111 §4.3.1)."""
     etag, last_modified = validators(stored.headers) if stored else (None, None)
     conditions = ((("if-none-match", etag),) if etag else ()) + (
@@ -220,10 +238,11 @@ def _variant(headers: Headers, names: Sequence[str]) -> str:
     return vary_key(",".join(names), headers)
 
 
-def _sent_headers(request: Request) -> Headers:
-    codings = {coding.partition(";")[0].strip().lower() for coding in (request.header("accept-encoding") or "").split(",")}
+def sent_headers(accept: str | None, accept_encoding: str | None) -> Headers:
+    """Return the headers that upstream is asked with for a client that sent these two; no other reaches it."""
+    codings = {coding.partition(";")[0].strip().lower() for coding in (accept_encoding or "").split(",")}
     return (
-        ("accept", request.header("accept") or "*/*"),
+        ("accept", accept or "*/*"),
         ("accept-encoding", "gzip" if "gzip" in codings else "identity"),
         ("user-agent", "drydock"),
     )
