@@ -23,9 +23,14 @@ _NEXT_ADDRESS_SECONDS = 2.0
 
 
 class Mode(StrEnum):
-    """Whether upstream may be asked: *online*, or *offline*, in which no upstream connection is ever tried."""
+    """Whether upstream may be asked.
+
+    *online*; *rehearsal*, in which what is stored answers as it would offline, and what is missed is fetched and listed;
+    *offline*, in which no upstream connection is ever tried.
+    """
 
     ONLINE = "online"
+    REHEARSAL = "rehearsal"
     OFFLINE = "offline"
 
 

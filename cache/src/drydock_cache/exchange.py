@@ -35,6 +35,8 @@ class Exchange:
         self._fetcher = Fetcher(store, upstream)
         self._offline = upstream.settings.mode is Mode.OFFLINE
         self._pages = Pages(store, self._fetcher, offline=self._offline)
+        # what is stored answers as it would offline, so that a rehearsal meets the misses that are to come
+        self.rehearsing = upstream.settings.mode is Mode.REHEARSAL
 
     @property
     def fetcher(self) -> Fetcher:
@@ -59,6 +61,8 @@ class Exchange:
                 return await self._pass_on(request)
             if decision.action is Action.PIN:
                 return await self._asset(request)
+            if self.rehearsing and not self._offline and (answer := await self._pages.as_offline(request)):
+                return answer
             # without upstream, a page that was stored for everybody is better than none
             if _is_personal(request) and not self._offline:
                 return await self._pass_on(request)

@@ -79,7 +79,8 @@ def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], 
     found = set()
     for url, variant, digest, size, last_used in responses:
         asset = assets.get(url)
-        row = row_of(_kind(url, variant)) if asset is None else row_of(asset.kind, asset.workers)
+        # pages alone have variants
+        row = row_of(INDEX_PAGE if variant else asset_kind(url)) if asset is None else row_of(asset.kind, asset.workers)
         if digest not in present:
             row.missing += 1
             continue
@@ -106,16 +107,13 @@ def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], 
     return sorted(rows.values(), key=lambda row: (order.index(row.kind), row.worker))
 
 
-def _kind(url: str, variant: str) -> str:
-    """Tell what a stored response is that no lock names, by its name; pages alone have variants."""
-    if variant:
-        return INDEX_PAGE
+def asset_kind(url: str) -> AssetKind:
+    """Tell by its name what an asset is that no lock names."""
     path = url.partition("?")[0]
     for endings, kind in _ENDINGS:
         if path.endswith(endings):
             return kind
-    name = path.rpartition("/")[2]
-    if name.startswith(_INTERPRETERS):
+    if path.rpartition("/")[2].startswith(_INTERPRETERS):
         return AssetKind.INTERPRETER
     names = view_names(url)
     return (AssetKind.BUNDLE if len(names) == 1 else AssetKind.STDLIB) if names else AssetKind.OTHER
