@@ -9,7 +9,7 @@ import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from drydock_cache import terminal
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTORS = 16384
 
+StateOption = Annotated[Path, typer.Option(envvar="DRYDOCK_STATE", help="Folder of the CA's key; nobody else may read it.")]
 AllowClientOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -56,9 +57,7 @@ TokenFileOption = Annotated[
 
 def proxy(
     store: StoreOption = Path("store"),
-    state: Annotated[
-        Path, typer.Option(envvar="DRYDOCK_STATE", help="Folder of the CA's key; nobody else may read it.")
-    ] = Path("state"),
+    state: StateOption = Path("state"),
     config: ConfigOption = Path("drydock.toml"),
     lock: LockOption = None,
     mode: ModeOption = Mode.ONLINE,
@@ -113,7 +112,7 @@ def proxy(
     start_journal()
     _raise_descriptor_limit()
     asyncio.run(_run(settings))
-    _end()
+    end()
 
 
 async def _run(settings: "ServiceSettings") -> None:
@@ -144,7 +143,7 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _end() -> None:
+def end(status: int = 0) -> NoReturn:
     """End the process at once, everything being closed: taking half a million objects apart would cost half a second.
 
     A thread of mitmproxy_rs that calls into an interpreter which is taken apart has ended in a segmentation fault, too.
@@ -153,4 +152,4 @@ def _end() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    os._exit(0)
+    os._exit(status)

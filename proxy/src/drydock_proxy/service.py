@@ -57,6 +57,7 @@ class ServiceSettings:
     dns: Listener | None = None
     dns_answer: str = ""
     export_ca: Path | None = None
+    locks: Locks = field(default_factory=Locks)
     admission: Admission = field(default_factory=Admission)
 
 

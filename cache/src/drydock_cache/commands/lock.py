@@ -125,8 +125,8 @@ def _fetched(store: Store, settings: UpstreamSettings, assets: Sequence[Asset]) 
             if found.asset.digest and isinstance(found.error, UpstreamError) and found.error.failure in _OTHER_BYTES:
                 terminal.say(f"  if the new bytes are right: drydock lock --accept {found.asset.url}")
         sys.exit(1)
-    found = ((asset, store.find(asset.url)) for asset in assets)
-    return [locked_asset(asset, stored.blob.digest, stored.blob.size) for asset, stored in found if stored]
+    responses = ((asset, store.find(asset.url)) for asset in assets)
+    return [locked_asset(asset, stored.blob.digest, stored.blob.size) for asset, stored in responses if stored]
 
 
 def _write(output: Path, before: Lock, after: Lock, registries: Collection[str]) -> None:
