@@ -91,13 +91,14 @@ class Rehearsals:
     def _entries(self, record: Record) -> Lock:
         clients: dict[str, set[str]] = {}
         for miss in record.missed:
-            clients.setdefault(miss.url, set()).add(self._names.known.get(miss.client) or miss.client)
+            # addresses change from run to run, and a lock must not
+            clients.setdefault(miss.url, set()).update(filter(None, [self._names.known.get(miss.client)]))
         assets = []
         for url, names in clients.items():
             stored = self._store.index.get(url, lambda _: "")
             if stored is not None and not stored.vary and stored.status == 200:
-                why = f"asked for in a rehearsal by {', '.join(sorted(names))}"
-                assets.append(LockedAsset(url, stored.blob.digest, stored.blob.size, asset_kind(url), (), why))
+                blob, workers = stored.blob, tuple(sorted(names))
+                assets.append(LockedAsset(url, blob.digest, blob.size, asset_kind(url), workers, "asked for in a rehearsal"))
         pages = used_pages(self._store, self._policy, record.started) if clients else []
         return Lock.of(assets, (page for page in pages if page.url in clients))
 
