@@ -3,16 +3,19 @@
 WORKER ?= hello
 # The services that make warm installs packages for.
 WORKERS ?= hello hello-js
+# OFFLINE=1 puts a second wall around the proxy. Compose reads its own override file only where no other file is named.
+OVERRIDE = $(if $(wildcard compose.override.yml),:compose.override.yml)
+SEALED = $(if $(OFFLINE),COMPOSE_FILE=$${COMPOSE_FILE:-compose.yml$(OVERRIDE)}:docker/offline.compose.yml )
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
-.PHONY: help up down warm test lint logs shell clean deploy
+.PHONY: help up down warm rehearse airgap-check test lint logs shell clean deploy
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## Start the proxy and the Workers, and wait until they answer
-	docker compose up --build --detach --wait
+up: ## Start the proxy and the Workers, and wait until they answer; OFFLINE=1 with no way out
+	$(SEALED)docker compose up $(if $(OFFLINE),,--build )--detach --wait
 
 down: ## Stop everything; what was downloaded and the Workers' data stay
 	docker compose down
@@ -21,6 +24,12 @@ warm: ## Download what the Workers' runtime and packages need, into the store
 	docker compose build
 	docker compose run --rm warm
 	@for worker in $(WORKERS); do docker compose run --rm $$worker sync || exit 1; done
+
+rehearse: ## Sync and start each Worker from nothing, and certify what it asked for; ADD=1 adds misses to the lock
+	@docker/certify rehearsal $(WORKERS)
+
+airgap-check: ## The same with no way out: every Worker must come from the store alone
+	@docker/certify offline $(WORKERS)
 
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
 	@docker/test-run python -m pytest $(ARGS)
