@@ -9,7 +9,7 @@ SEALED = $(if $(OFFLINE),COMPOSE_FILE=$${COMPOSE_FILE:-compose.yml$(OVERRIDE)}:d
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
-.PHONY: help up down warm rehearse airgap-check test lint logs shell clean deploy
+.PHONY: help up down warm rehearse airgap-check test lint logs shell clean deploy ci-image
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ shell: ## Open a shell in a running Worker's container; WORKER=hello
 clean: ## Remove containers, images and volumes, with everything downloaded and the Workers' data
 	docker compose down --volumes --remove-orphans --rmi local
 	docker volume rm --force drydock-test-cache
-	docker image rm --force drydock-test drydock-test-internet drydock-test-squid
+	docker image rm --force drydock-ci drydock-test drydock-test-internet drydock-test-squid
 	rm -rf .scratch
 
 deploy: ## Deploy a Worker to Cloudflare; WORKER=hello, DRY_RUN=1 only bundles it
@@ -58,3 +58,6 @@ else
 	docker compose up --build --detach --wait proxy
 	docker compose run --rm --build --no-deps --env CLOUDFLARE_API_TOKEN --env CLOUDFLARE_ACCOUNT_ID $(WORKER) deploy
 endif
+
+ci-image: ## Build the image for pipelines without a network; ARCHIVE=FILE ARCHIVE_KEY=SIGNER fills it from an export
+	@ARCHIVE="$(ARCHIVE)" ARCHIVE_KEY="$(ARCHIVE_KEY)" PROJECT="$(PROJECT)" WORKERS="$(CI_WORKERS)" WARM="$(WARM)" docker/ci-build

@@ -36,18 +36,20 @@ ENV DRYDOCK_REGISTRIES_DIR=/etc/drydock/registries \
 
 # ---- the store, filled over the network -------------------------------------------------------------------------------------
 FROM toolchain AS store
-# Folders of the project, as for `drydock plan`.
-ARG WORKERS="workers/hello workers/hello-js"
+# Folders of the project; empty: every Worker in workers/.
+ARG WORKERS=
+# A further command whose downloads are wanted, such as the test runner's: uvx pytest --version
+ARG WARM=
 # HOST=ADDRESS:PORT …, for split DNS.
 ARG DRYDOCK_RESOLVE=
 # Root's caches must not stand in the way of the user who works in /worker next.
 RUN --network=none --mount=type=bind,from=project,target=/project --mount=type=tmpfs,target=/worker \
     --mount=type=bind,source=docker/ci-resolv.conf,target=/etc/resolv.conf \
-    cd /project && drydock plan --output /var/lib/drydock/plan.json ${WORKERS}
+    cd /project && drydock plan --output /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
 USER worker
 # A corporate CA is a secret only so that it lies in no layer.
 RUN --mount=type=secret,id=corporate_ca,required=false,mode=0444 --mount=type=bind,from=project,target=/project \
-    cd /project && sh /usr/local/lib/drydock/ci-warm /var/lib/drydock/plan.json ${WORKERS}
+    cd /project && sh /usr/local/lib/drydock/ci-warm /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
 
 # ---- the store, imported from an archive -------------------------------------------------------------------------------------
 FROM toolchain AS store-from-archive
