@@ -27,7 +27,7 @@ COPY --from=proxy /opt/drydock /opt/drydock
 COPY --from=proxy /etc/drydock /etc/drydock
 COPY --from=project /drydock.toml /etc/drydock/drydock.toml
 COPY --chmod=755 docker/ci-entrypoint docker/ci-warm /usr/local/lib/drydock/
-COPY docker/ci_account.py docker/ci_command.py docker/ci_proxy.py docker/ci_start.py /usr/local/lib/drydock/
+COPY docker/ci_command.py docker/ci_proxy.py docker/ci_report.py docker/ci_start.py /usr/local/lib/drydock/
 RUN ln -s /usr/local/lib/drydock/ci-entrypoint /usr/local/bin/ci-entrypoint
 ENV DRYDOCK_REGISTRIES_DIR=/etc/drydock/registries \
     DRYDOCK_CONFIG=/etc/drydock/drydock.toml \

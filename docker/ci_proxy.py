@@ -1,16 +1,16 @@
-"""Run `drydock proxy` beside a command: on loopback, its journal in a file, its CA made now and gone with it."""
+"""Run `drydock proxy` beside a command: on loopback, and with a CA that is made now and gone with it."""
 
-import http.client
-import json
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from drydock_cache.errors import ConfigError
 from drydock_cache.sources.closed_place import RESOLV_CONF, resolvers_of
+from drydock_proxy.status_client import StatusClient
 
 READY_SECONDS = 60.0  # it takes about two; a busy runner gets patience
 STOP_SECONDS = 10.0
@@ -19,27 +19,26 @@ _ADDRESS = re.compile(r"  (proxy|status) +(?:http://)?(\S+)")
 
 
 class CiProxy:
-    """The proxy as a child process; `folder` is private to this run and holds the CA's key and the journal."""
+    """The proxy as a child process; `folder` is private to this run and holds the CA's key."""
 
     def __init__(self, folder: Path, mode: str, options: Iterable[str] = ()) -> None:
         self._state = folder / "state"
-        self._journal = folder / "journal"
         self._lines: list[str] = []
         self._settled = threading.Event()
         drydock = str(Path(sys.executable).with_name("drydock"))
         command = [drydock, "proxy", "--mode", mode, "--state", str(self._state)]
         command += ["--listen", f"{_LOOPBACK}:0", "--status-listen", f"{_LOOPBACK}:0", *options]
-        with self._journal.open("wb") as journal:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=journal, stderr=subprocess.PIPE, text=True, start_new_session=True
-            )
+        # Nobody reads the journal: what was missing is in the record, and what keeps the proxy from serving on standard error.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # signals are for the command
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
 
     @property
     def ca(self) -> Path:
@@ -54,16 +53,14 @@ class CiProxy:
             raise ConfigError(f"drydock proxy did not start within {READY_SECONDS:.0f} s: {said}")
         return f"http://{self._addresses()['proxy']}"
 
-    def upstream_connections(self) -> int:
-        """Return how many connections to the outside it has tried; raise ConfigError when it does not answer."""
+    def record(self) -> dict[str, Any]:
+        """Return what it was asked for; raise ConfigError when it is gone, so that nothing proves what was needed."""
         try:
-            connection = http.client.HTTPConnection(self._addresses()["status"], timeout=10)
-            connection.request("GET", "/stats")
-            return int(json.load(connection.getresponse())["upstream_connections"])
-        except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
+            return StatusClient(f"http://{self._addresses()['status']}").record()
+        except ConfigError as error:
+            said = " ".join(line.strip() for line in self._lines[-5:])
             raise ConfigError(
-                f"The proxy was gone before the command ended, so nothing proves what was needed: {error!r}. "
-                f"It said: {' '.join(line.strip() for line in self._lines[-5:])}",
+                f"The proxy was gone before the command ended, so nothing proves what was needed: {error.message} It said: {said}",
                 "Give the container more memory, if that is what it was short of.",
             ) from None
 
@@ -76,10 +73,6 @@ class CiProxy:
             self._process.kill()
             self._process.wait()
         self._reader.join(STOP_SECONDS)
-
-    def journal(self) -> list[str]:
-        """Return the lines of its journal so far."""
-        return self._journal.read_text(encoding="utf-8", errors="replace").splitlines()
 
     def _read(self) -> None:
         assert self._process.stderr is not None

@@ -1,7 +1,8 @@
-"""Run a CI container: a proxy that may not go upstream, the command behind it, and an account of what was needed.
+"""Run a CI container: a proxy that may not go upstream, the command behind it, and a certificate of what was needed.
 
 Settings, all from the environment: DRYDOCK_ALLOW_MISSES=1 lets a run succeed that wanted more than the store has;
-DRYDOCK_MODE=online lets the proxy fetch, as while an image is made; DRYDOCK_STORE and DRYDOCK_CONFIG as for drydock proxy.
+DRYDOCK_CERTIFICATE, a file for the certificate as JSON; DRYDOCK_MODE=online lets the proxy fetch, as while an image is made;
+DRYDOCK_STORE and DRYDOCK_CONFIG as for drydock proxy.
 """
 
 import contextlib
@@ -14,16 +15,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from ci_account import Account, exit_status, read_account
 from ci_command import Task, read_task
 from ci_proxy import CiProxy, name_options
+from ci_report import certify, exit_status, lines
 from drydock_cache import terminal
 from drydock_cache.client_environment import client_variables
 from drydock_cache.errors import DrydockError
 
 WORK = Path("/worker")
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_SHOWN = 20
 
 
 class Command:
@@ -65,17 +65,6 @@ def environment_for(task: Task, proxy: str, ca: Path, folder: Path, outside: Map
     return {**outside, **client_variables(proxy, ca, folder / "ca-bundle.pem"), **own}
 
 
-def show(account: Account) -> None:
-    """Print each thing that was missing once, with what mends it, and at last the account."""
-    missing = list(dict.fromkeys(account.misses))
-    for miss in missing[:_SHOWN]:
-        terminal.say(f"miss: {miss.what}")
-        terminal.say(f"  {miss.mend}")
-    if len(missing) > _SHOWN:
-        terminal.say(f"and {len(missing) - _SHOWN} more")
-    terminal.say(str(account))
-
-
 def run(arguments: Sequence[str], outside: Mapping[str, str]) -> int:
     """Do the whole thing; raise DrydockError when it cannot be done."""
     command = Command()
@@ -89,12 +78,14 @@ def run(arguments: Sequence[str], outside: Mapping[str, str]) -> int:
             url = proxy.wait_ready()
             environment = environment_for(task, url, proxy.ca, folder, outside)
             status = command.run(["worker-entrypoint", *task.command], task.folder, environment)
-            tried = proxy.upstream_connections()
+            certificate = certify(proxy.record(), task.command, status)
         finally:
             proxy.stop()
-        account = read_account(proxy.journal(), tried)
-    show(account)
-    return exit_status(status, account, misses_allowed=outside.get("DRYDOCK_ALLOW_MISSES", "") not in ("", "0"))
+    if "DRYDOCK_CERTIFICATE" in outside:
+        certificate.write(Path(outside["DRYDOCK_CERTIFICATE"]))
+    for line in lines(certificate):
+        terminal.say(line)
+    return exit_status(certificate, misses_allowed=outside.get("DRYDOCK_ALLOW_MISSES", "") not in ("", "0"))
 
 
 def main() -> None:
