@@ -356,8 +356,12 @@ def test_warm_brings_locked_pages_or_says_that_they_are_others_by_now(
 
 
 def test_there_must_be_something_to_lock(command: Run, place: Path) -> None:
-    error, mend = one_sentence(command("lock"))
-    assert (error, mend) == ("There is nothing to lock.", "Name Workers' folders: drydock lock workers/hello")
+    """A check that compares with nothing would always pass."""
+    named = "Name Workers' folders, such as workers/hello, or give --plan FILE."
+    assert one_sentence(command("lock")) == ("There is nothing to lock.", named)
+    (place / "assets.lock").write_text("version = 1\n")
+    assert one_sentence(command("lock")) == ("There is nothing to lock.", named)
+    assert one_sentence(command("lock", "--check")) == ("There is nothing to check the lock against.", named)
 
 
 def test_what_the_proxy_would_not_serve_is_not_locked(lock: Run, place: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from drydock_cache.configuration import client_registries
+from drydock_cache.configuration import registry_names
 from drydock_cache.locked import Lock
 from drydock_cache.lockfile import lock_paths, read_locks, registry_lock, split_lock, write_lock
 
@@ -22,8 +22,7 @@ def add_to_lock(output: Path, new: Lock, environment: Mapping[str, str]) -> int:
     """
     before = read_locks(lock_paths(output)).lock
     after = added(before, new)
-    registries, _ = client_registries(environment)
-    _write(output, after, {host for registry in registries for host in registry.hosts})
+    _write(output, after, registry_names(environment))
     return len(after.assets) + len(after.pages) - len(before.assets) - len(before.pages)
 
 

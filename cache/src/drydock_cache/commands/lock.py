@@ -1,12 +1,10 @@
 """`drydock lock`: decide what the project downloads, byte by byte, and write it down; --check says what is out of date."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
-from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +13,7 @@ import typer
 from drydock_cache import terminal
 from drydock_cache.commands.fetching import check_allowed, fetch_all, report
 from drydock_cache.commands.plan import WorkerdOption, WorkersArgument, find_workerd, read_plan
-from drydock_cache.configuration import load_policy, upstream_settings
+from drydock_cache.configuration import load_policy, registry_names, upstream_settings
 from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.errors import ConfigError, UpstreamError, UpstreamFailure
 from drydock_cache.following import LockConflictError, follow, refuse_conflicts
@@ -34,8 +32,6 @@ from drydock_cache.options import (
 from drydock_cache.page_locks import used_pages
 from drydock_cache.plan import Asset, AssetKind, Plan, make_plan
 from drydock_cache.relock import changes, decided, locked_asset, merged_pages, outdated, planned_asset, wanted_assets
-from drydock_cache.sources.registries import read_registries
-from drydock_cache.sources.registry import RegistryKind
 from drydock_cache.store import Store
 
 _OTHER_BYTES = (UpstreamFailure.DIGEST_MISMATCH, UpstreamFailure.TOO_LARGE)
@@ -71,11 +67,12 @@ def lock(
     policy, _ = load_policy(config, os.environ)
     output = output or config.with_name(DEFAULT_LOCK.name)
     before = read_locks(lock_paths(output))
-    if not (plan or workers or url or before.files):
-        raise ConfigError("There is nothing to lock.", "Name Workers' folders: drydock lock workers/hello")
+    if not (plan or workers or (not check and (url or before.digests()))):
+        what = "check the lock against" if check else "lock"
+        raise ConfigError(f"There is nothing to {what}.", "Name Workers' folders, such as workers/hello, or give --plan FILE.")
     planned = read_plan(plan) if plan else make_plan(workers, find_workerd(workerd)) if workers else None
     wanted = _wanted(planned, before.lock, url or ())
-    registries = _registry_hosts(workers or ())
+    registries = registry_names(os.environ, workers or ())
     if check:
         _check(output, before, wanted, registries, store)
         return
@@ -102,15 +99,6 @@ def _wanted(planned: Plan | None, before: Lock, urls: Iterable[str]) -> dict[str
     wanted = wanted_assets(planned, before) if planned else {asset.url: planned_asset(asset) for asset in before.assets}
     named = (normalise_url(url) for url in urls)
     return {url: Asset(url, AssetKind.OTHER, None, None, "named on the command line", "") for url in named} | wanted
-
-
-def _registry_hosts(workers: Sequence[Path]) -> frozenset[str]:
-    """Return the hosts of all package registries that this machine's clients, or the Workers' own settings, name."""
-    hosts: set[str] = set()
-    for folder, kind in product(workers or (None,), RegistryKind):
-        with contextlib.suppress(ConfigError):  # a kind that nobody configured is a kind that nothing comes from
-            hosts.update(host for registry in read_registries([kind], os.environ, folder) for host in registry.hosts)
-    return frozenset(hosts)
 
 
 def _fetched(store: Store, settings: UpstreamSettings, assets: Sequence[Asset]) -> list[LockedAsset]:
