@@ -12,6 +12,7 @@ from pathlib import Path
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DigestError, mask_credentials
 from drydock_cache.index import Use
+from drydock_cache.index_file import open_read_only
 from drydock_cache.locked import Lock
 from drydock_cache.runtime_view import RuntimeView, view_names
 from drydock_cache.stages import abandoned
@@ -111,7 +112,7 @@ def verify(store: Store, locked: Lock = NO_LOCK, watch: Watch = lambda _done, _a
 def _index_damage(store: Store) -> str:
     """Return what SQLite finds wrong with the index, in one line; nothing when it is whole."""
     try:
-        connection = sqlite3.connect(f"{store.index.path.absolute().as_uri()}?mode=ro", uri=True)
+        connection = open_read_only(store.index.path)
         try:
             found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
         finally:
@@ -162,7 +163,7 @@ def _rows(store: Store, uses: Sequence[Use], sizes: Mapping[Digest, int]) -> Ite
     for use in uses:
         size = sizes.get(use.digest)
         if size is None:
-            if not store.blobs.has(use.digest):  # else it was committed since
+            if not store.blobs.path(use.digest).is_file():  # else it was committed since
                 yield Finding(Problem.MISSING, use.url, f"the blob {use.digest}", "no such file", _REPAIR)
         elif size != use.size:
             yield Finding(Problem.INDEX, use.url, f"{use.size} bytes by the index", f"a blob of {size} bytes", _REPAIR)
