@@ -165,11 +165,11 @@ class Index:
         return int(row[0])
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator["Transaction"]:
+    def transaction(self, *, write: bool = True) -> Iterator["Transaction"]:
         """Give one transaction for many stored responses: all of it is written at the end, or nothing when it raises."""
         try:
             with self._lock, self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield Transaction(self._connection)
         except sqlite3.Error as error:
             raise self._broken(error) from error

@@ -14,7 +14,7 @@ from drydock_cache.archive.parts import Part, PartWriter
 from drydock_cache.archive.reading import Trust
 from drydock_cache.archive.signing import SigningKey, own_key
 from drydock_cache.archive.writing import write_archive
-from drydock_cache.index import StoredResponse
+from drydock_cache.index import Headers, StoredResponse
 from drydock_cache.keys import CacheKey
 from drydock_cache.store import Store
 
@@ -37,10 +37,13 @@ def put(
         )
 
 
-def rows(root: Path) -> list[tuple[object, ...]]:
+type Row = tuple[CacheKey, int, Headers, tuple[str, ...], float, bytes]
+
+
+def rows(root: Path) -> list[Row]:
     """Return every stored response of a store with its bytes, without times of use."""
     with closing(Store.open_read_only(root)) as store:
-        found = []
+        found: list[Row] = []
         for stored in store.responses():
             with store.blobs.open(stored.blob.digest) as blob:
                 found.append(
@@ -50,7 +53,7 @@ def rows(root: Path) -> list[tuple[object, ...]]:
 
 
 def files(folder: Path) -> dict[str, bytes | str]:
-    """Return every file below a folder with its bytes, and where links lead."""
+    """Return every file below a folder with its bytes, and where links lead; without SQLite's files of readers."""
     return {
         str(path.relative_to(folder)): str(path.readlink())
         if path.is_symlink()
@@ -58,6 +61,7 @@ def files(folder: Path) -> dict[str, bytes | str]:
         if path.is_file()
         else "/"
         for path in sorted(folder.rglob("*"))
+        if not (path.name.endswith("-shm") or (path.name.endswith("-wal") and path.stat().st_size == 0))
     }
 
 

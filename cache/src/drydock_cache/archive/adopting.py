@@ -1,8 +1,9 @@
 """What becomes of each stored response of an archive: taken, already there, kept as it is, or a conflict for people."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from drydock_cache.archive.layout import ArchiveError
 from drydock_cache.archive.signing import Signer
@@ -98,13 +99,13 @@ def refuse_conflicts(adoption: Adoption) -> None:
         )
 
 
-def last_import(transaction: Transaction, signer: Signer) -> float | None:
-    """Return how new the last imported archive of that signer was (seconds since 1970), or None."""
-    rows = transaction.run("SELECT as_of FROM imported WHERE signer = ?", (str(signer),))
+def last_import(run: Callable[[str, Sequence[object]], list[tuple[Any, ...]]], signer: Signer) -> float | None:
+    """Return how new the last imported archive of that signer was (seconds since 1970), or None; `run` runs a statement."""
+    rows = run("SELECT as_of FROM imported WHERE signer = ?", (str(signer),))
     return float(rows[0][0]) if rows else None
 
 
 def note_import(transaction: Transaction, signer: Signer, as_of: float) -> None:
     """Remember how new the archive of that signer was."""
-    if last_import(transaction, signer) != as_of:
+    if last_import(transaction.run, signer) != as_of:
         transaction.run("INSERT OR REPLACE INTO imported (signer, as_of) VALUES (?, ?)", (str(signer), as_of))

@@ -25,7 +25,6 @@ from drydock_cache.archive.signing import Signer
 from drydock_cache.blobs import Blob, unwritable
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
-from drydock_cache.index import Transaction
 from drydock_cache.store import Store
 
 type Progress = Callable[[int], None]
@@ -78,8 +77,9 @@ def _import(store: Store, archive: Archive, wanted: Wanted, progress: Progress) 
     if store.read_only is not None:
         raise store.read_only
     _check_held(store, archive)
-    with store.index.transaction() as transaction:
-        _check_age(transaction, archive, wanted)
+    _check_age(last_import(store.index.read, archive.signer), archive, wanted)
+    # all rows are read once before anything is staged: what cannot be believed ends here
+    with store.index.transaction(write=False) as transaction:
         refuse_conflicts(adopt(transaction, archive.manifest.responses(), wanted.on_conflict, 0.0, write=False))
     locks: dict[str, bytes] = {}
     with intake(store) as taken:
@@ -90,7 +90,7 @@ def _import(store: Store, archive: Archive, wanted: Wanted, progress: Progress) 
             with store.blobs.lock():  # nothing is collected between a blob's appearance and its row
                 written = taken.publish()
                 with store.index.transaction() as transaction:
-                    _check_age(transaction, archive, wanted)
+                    _check_age(last_import(transaction.run, archive.signer), archive, wanted)
                     adoption = adopt(transaction, archive.manifest.responses(), wanted.on_conflict, time.time(), write=True)
                     refuse_conflicts(adoption)
                     note_import(transaction, archive.signer, archive.listing.head.as_of)
@@ -110,11 +110,11 @@ def _rehearse(store: Store | None, archive: Archive, wanted: Wanted, progress: P
         held = archive.listing.held
         if held:
             raise _incomplete(held[0])
-        adoption.fates[Fate.NEW] = archive.listing.head.responses
+        adoption.fates[Fate.NEW] = sum(1 for _ in archive.manifest.responses())
     else:
         _check_held(store, archive)
-        with store.index.transaction() as transaction:
-            _check_age(transaction, archive, wanted)
+        _check_age(last_import(store.index.read, archive.signer), archive, wanted)
+        with store.index.transaction(write=False) as transaction:
             adoption = adopt(transaction, archive.manifest.responses(), wanted.on_conflict, 0.0, write=False)
     archive.read(lambda name, size: _sink(None, wanted, locks, progress, name, size))
     missing = [blob for blob in archive.listing.blobs() if store is None or not store.blobs.has(blob.digest)]
@@ -151,9 +151,9 @@ def _sink(
         yield told(lambda _: None)
 
 
-def _check_age(transaction: Transaction, archive: Archive, wanted: Wanted) -> None:
+def _check_age(last: float | None, archive: Archive, wanted: Wanted) -> None:
     """Refuse an archive that is older than the last one of its signer: replayed, it would bring back what was mended since."""
-    last, as_of = last_import(transaction, archive.signer), archive.listing.head.as_of
+    as_of = archive.listing.head.as_of
     if last is not None and as_of < last and not wanted.allow_older:
         raise ArchiveError(
             f"The archive is refused: it is as of {_date(as_of)}, older than the last one of its signer, {_date(last)}.",

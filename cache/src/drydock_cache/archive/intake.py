@@ -4,10 +4,8 @@ What the store has already is compared while it is read, and not written again.
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -17,21 +15,15 @@ from drydock_cache.errors import StoreError
 from drydock_cache.staging_folder import StagingFolder
 from drydock_cache.store import Store
 
-# Syncs run beside the reading. More at once do not help a disk, and each holds a descriptor.
-_SYNC_THREADS = 4
-_SYNCS_WAITING = 64
 _PIECE = 1 << 20
 
 
 class Intake:
     """Blobs on their way into a store; use `intake` to make one."""
 
-    def __init__(self, store: Store, folder: StagingFolder, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, store: Store, folder: StagingFolder) -> None:
         self._store = store
         self._folder = folder
-        self._pool = pool
-        self._room = threading.Semaphore(_SYNCS_WAITING)
-        self._syncs: list[Future[None]] = []
         self._staged: list[Digest] = []
         self._present: list[Digest] = []
 
@@ -43,26 +35,14 @@ class Intake:
     @contextmanager
     def blob(self, blob: Blob) -> Iterator[Callable[[bytes], object]]:
         """Take the bytes of one blob; they count once the block ends without an error."""
-        sink = BlobSink(self._store.blobs.path(blob.digest), self._folder.path / blob.digest.hex, blob.size)
-        try:
+        with closing(BlobSink(self._store.blobs.path(blob.digest), self._folder.path / blob.digest.hex, blob.size)) as sink:
             yield sink.write
-            written = sink.finish()
-        except BaseException:
-            sink.close()
-            raise
-        if written is None:
-            self._present.append(blob.digest)
-            return
-        self._staged.append(blob.digest)
-        self._room.acquire()
-        self._syncs.append(self._pool.submit(self._sync, written))
-        self._syncs = [sync for sync in self._syncs if not (sync.done() and sync.exception() is None)]
+            (self._staged if sink.finish() else self._present).append(blob.digest)
 
     def settle(self) -> None:
         """Wait until everything staged is on the disk; raise StoreError."""
         try:
-            for sync in self._syncs:
-                sync.result()
+            self._folder.sync()
         except OSError as error:
             raise unwritable(self._folder.path, error) from error
 
@@ -84,14 +64,6 @@ class Intake:
         except OSError as error:
             raise unwritable(blobs.root, error) from error
         return len(self._staged)
-
-    def _sync(self, file: IO[bytes]) -> None:
-        try:
-            with file:
-                os.fchmod(file.fileno(), 0o444)
-                os.fsync(file.fileno())
-        finally:
-            self._room.release()
 
 
 class BlobSink:
@@ -117,17 +89,16 @@ class BlobSink:
                 raise unwritable(self._staged, error) from error
         self._done += len(data)
 
-    def finish(self) -> IO[bytes] | None:
-        """Return the staged file, which is to be synced and closed, or None when the blob is there already."""
-        file, self._file = self._file, None
+    def finish(self) -> bool:
+        """End the blob and say whether it was staged; else it is there already."""
+        if self._file is None:
+            return False
         try:
-            if file is not None:
-                file.flush()
+            os.fchmod(self._file.fileno(), 0o444)
+            self._file.flush()
         except OSError as error:
-            file.close() if file else None
             raise unwritable(self._staged, error) from error
-        self.close()
-        return file
+        return True
 
     def close(self) -> None:
         """Close what is open."""
@@ -170,11 +141,7 @@ def intake(store: Store) -> Iterator[Intake]:
     except OSError as error:
         raise unwritable(staging, error) from error
     try:
-        with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-            try:
-                yield Intake(store, folder, pool)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        yield Intake(store, folder)
     finally:
         folder.remove()
 

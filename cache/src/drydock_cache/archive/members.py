@@ -40,9 +40,7 @@ class MemberReader:
             raise refusal(block, name, size, self._seen, known)
         found = self._content(name, size, sink)
         if found != digest:
-            raise ArchiveError(
-                f"The archive is refused: the bytes of {name} are not those that were signed: expected {digest}, found {found}."
-            )
+            raise ArchiveError(f"The archive is refused: {name} is not what was signed: expected {digest}, found {found}.")
 
     def end(self) -> None:
         """Raise ArchiveError unless the archive ends here."""

@@ -96,10 +96,8 @@ def opened(source: PartReader, trust: Trust, max_total: int) -> Iterator[Archive
         found = members.spool(MANIFEST, MAX_MANIFEST, spool)
         if found != sums[MANIFEST]:
             raise ArchiveError(
-                f"The archive is refused: {MANIFEST} is not the one that was signed: expected {sums[MANIFEST]}, found {found}."
+                f"The archive is refused: {MANIFEST} is not what was signed: expected {sums[MANIFEST]}, found {found}."
             )
         manifest = Manifest(spool)
         agree(manifest.listing, sums, max_total)
-        for _ in manifest.responses():
-            pass  # what cannot be believed is refused before anything is staged
         yield Archive(members, signer, sums, manifest)

@@ -11,6 +11,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+__all__ = ["MAGIC", "CompressedWriter", "DecompressedReader", "zstd"]
+
 _LEVEL = 3
 # 8 MiB: what a reader must hold in memory; a frame that asks for more is refused.
 _WINDOW_LOG = 23
