@@ -153,7 +153,7 @@ def test_another_digest_for_a_locked_url_is_a_conflict_until_it_is_accepted(dryd
     with pytest.raises(LockConflictError) as caught:
         follow(drydock.store, edited)
     assert f"for {URL} it names {Digest.of(OTHER)}, and {Digest.of(BODY)} was followed so far" in caught.value.message
-    assert caught.value.remedy.endswith(f"accept it with: --accept {URL}")
+    assert caught.value.remedy.endswith(f"accept it with: drydock warm --accept {URL}")
     assert expected(drydock.store.index, URL) == Digest.of(BODY)
     assert expected(drydock.store.index, second.url) is None
     follow(drydock.store, edited, {URL})
@@ -176,7 +176,7 @@ def test_an_older_lock_is_a_conflict_until_it_is_accepted(drydock: Drydock, path
         LockConflictError, match=r"assets\.lock is an older one, which was replaced by the lock sha256:"
     ) as caught:
         follow(drydock.store, older)
-    assert "--accept-older" in caught.value.remedy
+    assert caught.value.remedy.endswith("accept it with: drydock warm --accept-older")
     follow(drydock.store, older, accept_older=True)
     follow(drydock.store, older)
     with pytest.raises(LockConflictError, match="is an older one"):
@@ -198,6 +198,8 @@ def test_many_conflicts_are_counted_and_not_all_printed(drydock: Drydock, path: 
     with pytest.raises(LockConflictError, match=r"; and 4 more\.") as caught:
         follow(drydock.store, locks(path, *(replace(one, digest=Digest.of(OTHER)) for one in many)))
     assert len(caught.value.conflicts) == 9
+    assert caught.value.remedy.count("drydock warm") == 1
+    assert all(f"--accept {one.url}" in caught.value.remedy for one in many)
 
 
 async def test_a_store_of_an_older_drydock_is_read_without_the_tables_that_it_lacks(

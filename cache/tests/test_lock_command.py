@@ -145,8 +145,10 @@ def test_check_says_entry_by_entry_what_is_out_of_date(lock: Run, check: Run, pl
 
 
 def test_check_without_the_registries_file_checks_the_rest_and_says_so(lock: Run, check: Run, place: Path) -> None:
-    """In a checkout whose git ignores it."""
+    """In a checkout whose git ignores it; an empty file, as a container may be given, is no other than none."""
     lock()
+    (place / "assets.registry.lock").write_text("")
+    assert check().returncode == 0
     (place / "assets.registry.lock").unlink()
     done = check()
     assert done.returncode == 0, done.stderr
@@ -217,7 +219,7 @@ def test_a_new_digest_of_the_runtime_for_a_locked_url_has_to_be_accepted(lock: R
     internet.route("/pyodide_1.capnp.bin", OTHER)
     error, mend = one_sentence(lock())
     assert f"names {Digest.of(BODY)}, and now {Digest.of(OTHER)} is asked for (workerd 1.1 asks for it)" in error
-    assert f"--accept {BUNDLE.url}" in mend
+    assert mend.endswith(f"drydock lock --accept {BUNDLE.url}")
     assert lock("--accept", BUNDLE.url).returncode == 0
     assert read_locks([place / "assets.lock"]).assets[0].digest == Digest.of(OTHER)
     error, _ = one_sentence(lock("--accept", f"{ASSETS}/none"))

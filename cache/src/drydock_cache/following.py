@@ -24,10 +24,11 @@ _PAGE = "SELECT status, headers, digest, size FROM locked_page WHERE url = ? AND
 
 @dataclass(frozen=True)
 class Conflict:
-    """One thing in a lock that contradicts what was followed so far: a clause, and the option that accepts it."""
+    """One thing in a lock that contradicts what was followed so far: a clause, and the command and option that accept it."""
 
     clause: str
-    accept: str
+    command: str
+    option: str
 
 
 class LockConflictError(ConfigError):
@@ -37,10 +38,13 @@ class LockConflictError(ConfigError):
         self.conflicts = tuple(conflicts)
         shown = "; ".join(conflict.clause for conflict in conflicts[:_SHOWN])
         more = f"; and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
-        options = " ".join(dict.fromkeys(conflict.accept for conflict in conflicts))
+        commands: dict[str, dict[str, None]] = {}
+        for conflict in conflicts:
+            commands.setdefault(conflict.command, {})[conflict.option] = None
+        accepting = "; ".join(" ".join((command, *options)) for command, options in commands.items())
         super().__init__(
             f"The lock is not followed: {shown}{more}.",
-            f"Find out who changed it (git log -p assets.lock); if it is right, accept it with: {options}",
+            f"Find out who changed it (git log -p assets.lock); if it is right, accept it with: {accepting}",
         )
 
 
@@ -62,12 +66,12 @@ def find_conflicts(
         history = followed.get(_name(file), ())
         if not accept_older and file.digest in history and history[-1] != file.digest:
             clause = f"{file.path} is an older one, which was replaced by the lock {history[-1]} since"
-            found.append(Conflict(clause, "--accept-older"))
+            found.append(Conflict(clause, "drydock warm", "--accept-older"))
     for asset in locks.assets:
         known = expected.get(asset.url, asset.digest)
         if known != asset.digest and asset.url not in accept:
             clause = f"for {asset.url} it names {asset.digest}, and {known} was followed so far"
-            found.append(Conflict(clause, f"--accept {asset.url}"))
+            found.append(Conflict(clause, "drydock warm", f"--accept {asset.url}"))
     return found
 
 

@@ -50,7 +50,7 @@ def decided(wanted: Mapping[str, Asset], locked: Lock, accept: Collection[str]) 
             assets.append(replace(asset, digest=old.digest, size=old.size))
         else:
             clause = f"for {url} it names {old.digest}, and now {asset.digest} is asked for ({asset.reason})"
-            conflicts.append(Conflict(clause, f"--accept {url}"))
+            conflicts.append(Conflict(clause, "drydock lock", f"--accept {url}"))
     return assets, conflicts
 
 

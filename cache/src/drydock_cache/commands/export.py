@@ -38,7 +38,8 @@ def export(
     ] = Path("state"),
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Sign with this Ed25519 key instead.")] = None,
     lock: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Lock files to carry; assets.lock by default.")
+        list[Path] | None,
+        typer.Option(envvar="DRYDOCK_LOCK", metavar="FILE", help="Lock files to carry; assets.lock by default."),
     ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Write parts FILE.001 … of at most this size, such as 2G.")
