@@ -9,7 +9,10 @@ SEALED = $(if $(OFFLINE),COMPOSE_FILE=$${COMPOSE_FILE:-compose.yml$(OVERRIDE)}:d
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
-.PHONY: help up down warm rehearse airgap-check test lint logs shell clean deploy ci-image
+# Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
+export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
+
+.PHONY: help up down warm lock rehearse airgap-check test lint logs shell clean deploy ci-image
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +27,17 @@ warm: ## Download what the Workers' runtime and packages need, into the store
 	docker compose build
 	docker compose run --rm warm
 	@for worker in $(WORKERS); do docker compose run --rm $$worker sync || exit 1; done
+
+lock: ## Write assets.lock: what the Workers download, byte by byte; CHECK=1 only says what is out of date
+ifdef CHECK
+	docker compose run --rm --build plan
+	docker compose run --rm --build --no-deps --no-TTY lock --check $(ARGS) >/dev/null
+else
+	docker compose build
+	@mkdir -p .scratch
+	docker compose run --rm --no-TTY lock $(ARGS) >.scratch/lock.tar
+	tar -xf .scratch/lock.tar
+endif
 
 rehearse: ## Sync and start each Worker from nothing, and certify what it asked for; ADD=1 adds misses to the lock
 	@docker/certify rehearsal $(WORKERS)
