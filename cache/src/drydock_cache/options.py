@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from drydock_cache.egress import Mode
 from drydock_cache.lockfile import DEFAULT_LOCK, Locks, lock_paths, read_locks
+from drydock_cache.mode import Mode
 
 StoreOption = Annotated[Path, typer.Option("--store", envvar="DRYDOCK_STORE", help="Folder of the store.")]
 ConfigOption = Annotated[Path, typer.Option("--config", envvar="DRYDOCK_CONFIG", help="The policy file.")]

@@ -17,10 +17,7 @@ from drydock_cache.store import Store
 
 INDEX_PAGE = "index page"
 _VERIFIED = "verified"
-_ENDINGS: tuple[tuple[tuple[str, ...], AssetKind], ...] = (
-    ((".whl", ".whl.metadata"), AssetKind.WHEEL),
-    ((".tgz",), AssetKind.NPM),
-)
+_WHEELS = (".whl", ".whl.metadata")
 _INTERPRETERS = ("cpython-", "xbuildenv-")
 
 
@@ -75,12 +72,19 @@ def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], 
         key = (kind, ", ".join(workers) or "-")
         return rows.get(key) or rows.setdefault(key, Row(*key))
 
+    unlocked: dict[str, Row] = {}
     assets = {asset.url: asset for asset in lock.assets}
     found = set()
     for url, variant, digest, size, last_used in responses:
         asset = assets.get(url)
-        # pages alone have variants
-        row = row_of(INDEX_PAGE if variant else asset_kind(url)) if asset is None else row_of(asset.kind, asset.workers)
+        if asset is None:
+            kind = INDEX_PAGE if variant else asset_kind(url)  # pages alone have variants
+            row = unlocked.get(kind) or unlocked.setdefault(kind, row_of(kind))
+        else:
+            row = row_of(asset.kind, asset.workers)
+            if asset.digest.hex == digest and digest in present:
+                row.locked += 1
+                found.add(url)
         if digest not in present:
             row.missing += 1
             continue
@@ -91,9 +95,6 @@ def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], 
             row.verified += 1
         if last_used > row.last_used:
             row.last_used = last_used
-        if asset is not None and asset.digest.hex == digest:
-            row.locked += 1
-            found.add(url)
     for asset in assets.values():
         if asset.url not in found:
             row_of(asset.kind, asset.workers).missing += 1
@@ -109,10 +110,11 @@ def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], 
 
 def asset_kind(url: str) -> AssetKind:
     """Tell by its name what an asset is that no lock names."""
-    path = url.partition("?")[0]
-    for endings, kind in _ENDINGS:
-        if path.endswith(endings):
-            return kind
+    path = url.partition("?")[0] if "?" in url else url
+    if path.endswith(_WHEELS):
+        return AssetKind.WHEEL
+    if path.endswith(".tgz"):
+        return AssetKind.NPM
     if path.rpartition("/")[2].startswith(_INTERPRETERS):
         return AssetKind.INTERPRETER
     names = view_names(url)

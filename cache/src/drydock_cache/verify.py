@@ -90,11 +90,14 @@ def verify(store: Store, locked: Lock = NO_LOCK, watch: Watch = lambda _done, _a
         urls.setdefault(digest, []).append(url)
     sizes, strays = _listing(store)
     wrong: dict[Digest, str] = {}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
         for done, (digest, found) in enumerate(pool.map(lambda digest: _reread(store, digest), sizes), 1):
             if found != str(digest):
                 wrong[digest] = found
             watch(done, len(sizes))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C must not wait for the rest of the store
     findings = [
         *(_damaged(store, digest, urls.get(digest, []), found) for digest, found in wrong.items()),
         *_rows(store, uses, sizes),
