@@ -36,7 +36,7 @@ else
 	docker compose build
 	@mkdir -p .scratch
 	docker compose run --rm --no-TTY lock $(ARGS) >.scratch/lock.tar
-	tar -xf .scratch/lock.tar
+	tar -xof .scratch/lock.tar
 endif
 
 rehearse: ## Sync and start each Worker from nothing, and certify what it asked for; ADD=1 adds misses to the lock

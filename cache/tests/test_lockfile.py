@@ -12,6 +12,8 @@ from drydock_cache.locked import Lock, LockedAsset, LockedPage
 from drydock_cache.lockfile import lock_paths, read_locks, registry_lock, split_lock, write_lock
 from drydock_cache.plan import AssetKind
 
+from cache.tests.disks import small_disk
+
 A, B, C = (Digest.of(name) for name in (b"a", b"b", b"c"))
 BUNDLE = LockedAsset(
     "https://assets.example/pyodide_1.capnp.bin", A, 14, AssetKind.BUNDLE, ("api", "hello"), "workerd 1.2 asks for it"
@@ -175,3 +177,15 @@ def test_a_file_that_is_no_lock_is_said_to_be_none(tmp_path: Path) -> None:
         read_locks([tmp_path / "binary.lock"])
     with pytest.raises(ConfigError, match=r"cannot be written: No such file or directory"):
         write_lock(tmp_path / "none" / "assets.lock", LOCK)
+
+
+def test_a_write_that_fails_leaves_the_old_lock_and_nothing_else(tmp_path: Path) -> None:
+    """On a disk that is full: the lock is as it was, and the sentence says why."""
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        path = disk / "assets.lock"
+        write_lock(path, LOCK)
+        large = Lock.of(replace(BUNDLE, url=f"https://assets.example/{number}") for number in range(2000))
+        with pytest.raises(ConfigError, match=r"assets\.lock cannot be written: No space left on device"):
+            write_lock(path, large)
+        assert read_locks([path]).lock == LOCK
+        assert list(disk.iterdir()) == [path]

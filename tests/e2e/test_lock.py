@@ -55,7 +55,7 @@ def test_warm_and_check_follow_it_and_refuse_one_that_was_altered(stack: Stack, 
     following = stack.project.with_env(E2E_LOCK=str(locked))
     check = ("run", "--rm", "--no-deps", "--no-TTY", "lock", "--check")
     warm = ("run", "--rm", "--no-deps", "warm")
-    assert "is up to date: 1 assets" in following.compose(*check).stderr
+    assert "is up to date: 1 asset," in following.compose(*check).stderr
     assert "0 fetched (0 bytes), 1 present, 0 failed" in following.compose(*warm).stderr
     (bundle,) = entries(locked)
     other = "0" * 64

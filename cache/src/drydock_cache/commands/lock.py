@@ -120,7 +120,7 @@ def _fetched(store: Store, settings: UpstreamSettings, assets: Sequence[Asset]) 
 def _write(output: Path, before: Lock, after: Lock, registries: Collection[str]) -> None:
     carried, kept_back = split_lock(after, registries)
     beside = registry_lock(output)
-    if kept_back.digests() or beside.exists():
+    if kept_back.digests() or _says_something(beside):
         write_lock(beside, kept_back)
         terminal.say(f"{beside}: {_count(kept_back)}")
     write_lock(output, carried)
@@ -131,14 +131,14 @@ def _write(output: Path, before: Lock, after: Lock, registries: Collection[str])
 
 def _check(output: Path, locks: Locks, wanted: Mapping[str, Asset], registries: Collection[str], store: Path) -> None:
     """Print what is out of date and end with 1, or say that nothing is."""
-    if not output.exists():
+    if not _says_something(output):
         raise ConfigError(f"There is no lock {output}.", "Write it with: drydock lock")
-    if not registry_lock(output).exists():
+    if not _says_something(registry_lock(output)):
         terminal.say(f"note: there is no {registry_lock(output)}, so what comes from package registries is not checked.")
         wanted = {url: asset for url, asset in wanted.items() if host_of(url) not in registries}
     sentences = outdated(locks.lock, wanted)
     for file in locks.files:
-        if file.path.read_text(encoding="utf-8") != render_lock(file.lock):
+        if _says_something(file.path) and file.path.read_text(encoding="utf-8") != render_lock(file.lock):
             sentences.append(f"{file.path} is not as drydock lock writes it")
     _, misplaced = split_lock(locks.files[0].lock, registries)
     sentences += [f"{output} names a package registry: {url}" for url in misplaced.urls()]
@@ -151,9 +151,19 @@ def _check(output: Path, locks: Locks, wanted: Mapping[str, Asset], registries: 
     for sentence in sentences:
         terminal.result(sentence)
     if sentences:
-        raise ConfigError(f"{output} is out of date: {len(sentences)} differences.", "Write it anew: drydock lock")
+        difference = _number(len(sentences), "difference")
+        raise ConfigError(f"{output} is out of date: {difference}.", "Write it anew: drydock lock")
     terminal.say(f"{output} is up to date: {_count(locks.lock)}")
 
 
+def _says_something(path: Path) -> bool:
+    """Say whether a lock file is there; an empty one, which stands for none where a file must be mounted, is not."""
+    return path.exists() and path.stat().st_size > 0
+
+
 def _count(lock: Lock) -> str:
-    return f"{len(lock.assets)} assets, {len(lock.pages)} index pages"
+    return f"{_number(len(lock.assets), 'asset')}, {_number(len(lock.pages), 'index page')}"
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
