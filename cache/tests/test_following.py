@@ -215,3 +215,21 @@ async def test_a_store_of_an_older_drydock_is_read_without_the_tables_that_it_la
         old = start_drydock(mode=Mode.OFFLINE)
         assert (await old.get(PAGE_URL)).body == OLD_PAGE
         await old.close()
+
+
+async def test_a_store_that_lacks_but_later_tables_still_answers_with_its_snapshots(
+    start_drydock: StartDrydock, path: Path, internet: Upstream
+) -> None:
+    """F32: what was locked is not lost to a newer drydock that cannot write."""
+    internet.route("/simple/a/", OLD_PAGE, cache_control="max-age=0")
+    drydock = start_drydock()
+    await drydock.get(PAGE_URL, accept="text/html")
+    follow(drydock.store, locks(path, pages=(PAGE,)))
+    internet.route("/simple/a/", NEW_PAGE, cache_control="max-age=600")
+    await drydock.get(PAGE_URL, accept="text/html")
+    drydock.store.index.change([("PRAGMA user_version = 2", [()])])
+    await drydock.close()
+    with read_only(drydock.root):
+        old = start_drydock(mode=Mode.OFFLINE)
+        assert (await old.get(PAGE_URL, accept="text/html")).body == OLD_PAGE
+        await old.close()
