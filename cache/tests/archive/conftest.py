@@ -1,6 +1,7 @@
 """Two machines for tests of export archives: one that exports, one that imports."""
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from drydock_cache.archive.parts import Part, PartWriter
 from drydock_cache.archive.reading import Trust
 from drydock_cache.archive.signing import SigningKey, own_key
 from drydock_cache.archive.writing import write_archive
+from drydock_cache.errors import DrydockError
 from drydock_cache.index import Headers, StoredResponse
 from drydock_cache.keys import CacheKey
 from drydock_cache.store import Store
@@ -95,21 +97,24 @@ class Sides:
         return import_archive(paths, root or self.far, wanted, lambda _: lambda _: None, dry_run=dry_run)
 
 
-@pytest.fixture
-def sides(tmp_path: Path) -> Sides:
-    """Two machines; the near store has five assets of different sizes, an empty one and an index page."""
-    made = Sides(tmp_path, own_key(tmp_path / "state"))
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two stores to be copied: one with five assets of different sizes, an empty page and an index page; one with a file."""
+    folder = tmp_path_factory.mktemp("stores")
     for number, size in enumerate((1, 511, 512, 513, 3_000_000)):
-        put(made.near, url(number), os.urandom(size), 1000.0 + number)
-    put(
-        made.near,
-        "https://index.example/simple/pkg/",
-        b"<a>",
-        2000.0,
-        ("accept", "accept-encoding"),
-        "accept=a&accept-encoding=gzip",
-    )
-    put(made.near, "https://index.example/none/", b"", 2001.0, ("accept", "accept-encoding"), "accept=a", status=404)
+        put(folder / "near", url(number), os.urandom(size), 1000.0 + number)
+    vary = ("accept", "accept-encoding")
+    put(folder / "near", "https://index.example/simple/pkg/", b"<a>", 2000.0, vary, "accept=a&accept-encoding=gzip")
+    put(folder / "near", "https://index.example/none/", b"", 2001.0, vary, "accept=a", status=404)
+    put(folder / "far", url(99), b"mine", 10.0)
+    return folder
+
+
+@pytest.fixture
+def sides(template: Path, tmp_path: Path) -> Sides:
+    """Two machines; the near store has the content of the template, and there is no far one yet."""
+    made = Sides(tmp_path, own_key(tmp_path / "state"))
+    shutil.copytree(template / "near", made.near)
     return made
 
 
@@ -117,11 +122,9 @@ type Refuse = Callable[..., str]
 
 
 @pytest.fixture
-def refuse(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> Refuse:
+def refuse(sides: Sides, template: Path, monkeypatch: pytest.MonkeyPatch) -> Refuse:
     """Imports what must be refused, into a far store that has something; nothing may change anywhere. Returns the sentence."""
-    from drydock_cache.errors import DrydockError
-
-    put(sides.far, url(99), b"mine", 10.0)
+    shutil.copytree(template / "far", sides.far)
     temporary = sides.folder / "tmp"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,9 +41,14 @@ def fill(root: Path, sizes: list[int], piece: bytes) -> None:
         for number, size in enumerate(sizes):
             digest, fresh = hashlib.sha256(), root / "staging" / "fresh"
             with fresh.open("wb") as file:
-                for data in (number.to_bytes(8), *(piece[: size - start] for start in range(8, size, len(piece)))):
+                for start in range(0, size, len(piece)):
+                    data = number.to_bytes(8) + piece[8:] if start == 0 else piece
+                    data = data[: size - start]
                     digest.update(data)
-                    file.write(data)
+                    if any(data):
+                        file.seek(start)
+                        file.write(data)
+                file.truncate(size)
             blob = Blob(Digest(digest.hexdigest()), size)
             store.blobs.path(blob.digest).parent.mkdir(exist_ok=True)
             fresh.rename(store.blobs.path(blob.digest))
@@ -59,7 +66,7 @@ def test_ten_thousand_entries_in_flat_memory(sides: Sides) -> None:
 
 
 def test_gigabytes_in_flat_memory(sides: Sides) -> None:
-    """Zeros and noise, in one blob and in many: what is declared is neither read nor kept at once."""
+    """In one blob and in many: what is declared is neither read nor kept at once."""
     shutil.rmtree(sides.near)
     fill(sides.near, [LARGE // 2, *[LARGE // 16] * 8], bytes(1 << 20))
     (archive,) = sides.export()
@@ -104,30 +111,35 @@ def test_ctrl_c_leaves_a_store_that_goes_on(sides: Sides, tmp_path: Path) -> Non
     assert rows(sides.far) == rows(sides.near)
 
 
-@pytest.mark.parametrize("kind", ["many small", "few large"])
-def test_speed_is_that_of_tar_and_zstd(sides: Sides, tmp_path: Path, kind: str) -> None:
-    """At most four times what `tar | zstd` takes for the same files, although everything is hashed, signed and synced."""
-    shutil.rmtree(sides.near)
-    fill(sides.near, [20_000] * 2_000 if kind == "many small" else [50_000_000] * 4, os.urandom(1 << 20))
-    blobs = sides.near / "blobs"
+@pytest.mark.parametrize(("kind", "times"), [("many small", 8), ("few large", 3)])
+def test_speed_is_near_that_of_tar_and_zstd(sides: Sides, tmp_path: Path, kind: str, times: int) -> None:
+    """A few times what `tar | zstd` takes for the same files, although everything is hashed, signed, synced and indexed.
 
-    def timed(work: object) -> float:
+    The best of three rounds each, in turn, so that what else the machine does counts for both.
+    """
+    shutil.rmtree(sides.near)
+    fill(sides.near, [20_000] * 2_000 if kind == "many small" else [50_000_000] * 3, os.urandom(1 << 20))
+
+    def timed(work: Callable[[], object]) -> float:
         begun = time.monotonic()
-        work()  # type: ignore[operator]
+        work()
         return time.monotonic() - begun
 
     def shell(line: str) -> None:
-        subprocess.run(["sh", "-c", line], check=True)
+        subprocess.run(["sh", "-c", line], check=True, cwd=tmp_path)
 
-    out, target, key = tmp_path / "plain.tar.zst", tmp_path / "plain", sides.key.signer
-    target.mkdir()
-    drydock = Path(sys.executable).with_name("drydock")
-    start = min(timed(lambda: shell(f"{drydock} --version >/dev/null")) for _ in range(3))
-    near = f"{drydock} export {tmp_path}/made --store {sides.near} --state {tmp_path}/state >/dev/null 2>&1"
-    far = f"{drydock} import {tmp_path}/made --store {sides.far} --key {key} >/dev/null 2>&1"
-    packed = timed(lambda: shell(f"tar -cf - -C {blobs} . | zstd -q -o {out} && sync {out}"))
-    unpacked = timed(lambda: shell(f"zstd -dc {out} | tar -xf - -C {target} && find {target} -type f -exec sync {{}} +"))
-    exported, imported = timed(lambda: shell(near)) - start, timed(lambda: shell(far)) - start
-    print(f"{kind}: export {exported / packed:.2f}, import {imported / unpacked:.2f} times tar and zstd")
-    assert exported < 4 * packed + 0.5
-    assert imported < 4 * unpacked + 0.5
+    took: dict[str, list[float]] = {"pack": [], "export": [], "unpack": [], "import": []}
+    for number in range(3):
+        (tmp_path / f"plain-{number}").mkdir()
+        took["pack"].append(timed(lambda: shell("tar -cf - near/blobs | zstd -q -f -o plain.zst && sync plain.zst")))
+        took["export"].append(timed(partial(sides.export, f"made-{number}")))
+        took["unpack"].append(
+            timed(partial(shell, f"zstd -dc plain.zst | tar -xf - -C plain-{number} && sync -f plain-{number}"))
+        )
+        took["import"].append(timed(partial(sides.take, tmp_path / f"made-{number}", root=tmp_path / f"far-{number}")))
+    best = {name: min(times) for name, times in took.items()}
+    print(
+        f"{kind}: export {best['export'] / best['pack']:.2f}, import {best['import'] / best['unpack']:.2f} of tar and zstd: {best}"
+    )
+    assert best["export"] < times * best["pack"]
+    assert best["import"] < times * best["unpack"]

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO
 
 from drydock_cache.blobs import Blob, unwritable
 from drydock_cache.digest import Digest
@@ -52,15 +51,15 @@ class Intake:
         for digest in self._present:
             if not blobs.has(digest):
                 raise StoreError(f"The blob {digest} was removed from the store meanwhile.", "Run drydock import again.")
-        folders = set()
         try:
             for digest in self._staged:
                 target = blobs.path(digest)
-                target.parent.mkdir(exist_ok=True)
-                (self._folder.path / digest.hex).rename(target)
-                folders.add(target.parent)
-            for folder in sorted({*folders, *(folder.parent for folder in folders)}):
-                _sync_folder(folder)
+                try:
+                    os.rename(self._folder.path / digest.hex, target)  # noqa: PTH104 - a Path for each would double its cost
+                except FileNotFoundError:
+                    target.parent.mkdir(exist_ok=True)
+                    os.rename(self._folder.path / digest.hex, target)  # noqa: PTH104
+            self._folder.sync()
         except OSError as error:
             raise unwritable(blobs.root, error) from error
         return len(self._staged)
@@ -70,66 +69,65 @@ class BlobSink:
     """Compares what is written with the blob that is there; from the first difference on, or without one, stages it."""
 
     def __init__(self, present: Path, staged: Path, size: int) -> None:
-        self._staged = staged
-        self._size = size
+        self._staged_at = staged
         self._done = 0
-        self._file: IO[bytes] | None = None
-        self._present = _open(present)
-        if self._present is None or os.fstat(self._present.fileno()).st_size != size:
+        self._staged = -1
+        try:
+            self._present = os.open(present, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # not there, or it cannot be read: what comes replaces it
+            self._present = -1
+        if self._present < 0 or os.fstat(self._present).st_size != size:
             self._stage()
 
     def write(self, data: bytes) -> None:
         """Append `data`; raise StoreError."""
-        if self._file is None and not self._same(data):
+        if self._staged < 0 and not self._same(data):
             self._stage()
-        if self._file is not None:
-            try:
-                self._file.write(data)
-            except OSError as error:
-                raise unwritable(self._staged, error) from error
+        if self._staged >= 0:
+            self._append(data)
         self._done += len(data)
 
     def finish(self) -> bool:
         """End the blob and say whether it was staged; else it is there already."""
-        if self._file is None:
-            return False
-        try:
-            os.fchmod(self._file.fileno(), 0o444)
-            self._file.flush()
-        except OSError as error:
-            raise unwritable(self._staged, error) from error
-        return True
+        if self._staged >= 0:
+            os.fchmod(self._staged, 0o444)
+        return self._staged >= 0
 
     def close(self) -> None:
         """Close what is open."""
-        for file in (self._file, self._present):
-            if file is not None:
-                file.close()
-        self._file = self._present = None
+        for descriptor in (self._present, self._staged):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._present = self._staged = -1
 
     def _same(self, data: bytes) -> bool:
-        assert self._present is not None
         try:
-            return os.pread(self._present.fileno(), len(data), self._done) == data
-        except OSError:  # it cannot be read: what comes replaces it
+            return os.pread(self._present, len(data), self._done) == data
+        except OSError:
             return False
 
     def _stage(self) -> None:
         """Begin to write, with what was found to be the same so far."""
         try:
-            self._file = self._staged.open("xb")
-            offset = 0
-            while offset < self._done:
-                assert self._present is not None
-                data = os.pread(self._present.fileno(), min(_PIECE, self._done - offset), offset)
-                if not data:
-                    raise StoreError(
-                        f"The blob {self._staged.name} changed while it was compared.", "Run drydock import again."
-                    )
-                self._file.write(data)
-                offset += len(data)
+            self._staged = os.open(self._staged_at, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise unwritable(self._staged, error) from error
+            self.close()
+            raise unwritable(self._staged_at, error) from error
+        offset = 0
+        while offset < self._done:
+            data = os.pread(self._present, min(_PIECE, self._done - offset), offset)
+            if not data:
+                raise StoreError(f"The blob {self._staged_at.name} changed while it was compared.", "Run drydock import again.")
+            self._append(data)
+            offset += len(data)
+
+    def _append(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._staged, view) :]
+        except OSError as error:
+            raise unwritable(self._staged_at, error) from error
 
 
 @contextmanager
@@ -144,18 +142,3 @@ def intake(store: Store) -> Iterator[Intake]:
         yield Intake(store, folder)
     finally:
         folder.remove()
-
-
-def _open(path: Path) -> IO[bytes] | None:
-    try:
-        return path.open("rb", buffering=0)
-    except OSError:
-        return None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

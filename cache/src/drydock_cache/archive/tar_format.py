@@ -12,6 +12,11 @@ from drydock_cache.archive.layout import ArchiveError
 BLOCK = 512
 END = bytes(2 * BLOCK)
 
+# Every member is a plain file of nobody's, mode 0644, from the beginning of time, in GNU's dialect.
+_MODE_AND_OWNER = b"0000644\0" + b"0000000\0" * 2
+_TIME = b"00000000000\0"
+_REST = bytes(100) + b"ustar  \0" + bytes(247)
+
 _KINDS = {
     tarfile.SYMTYPE: "a symbolic link",
     tarfile.LNKTYPE: "a hard link",
@@ -29,10 +34,11 @@ _KINDS = {
 
 
 def header(name: str, size: int) -> bytes:
-    """Return the one header of a member: a plain file of nobody's, mode 0644, from the beginning of time."""
-    member = tarfile.TarInfo(name)
-    member.size = size
-    return member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
+    """Return the one header of a member with this name, of at most 100 characters, and this size in bytes."""
+    # octal where it fits, else the base-256 spelling of GNU tar
+    digits = b"%011o\0" % size if size < 8**11 else b"\x80" + size.to_bytes(11)
+    block = b"%b%b%b%8b0%b" % (name.encode("ascii").ljust(100, b"\0"), _MODE_AND_OWNER, digits + _TIME, b"", _REST)
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
 
 
 def padding(size: int) -> int:

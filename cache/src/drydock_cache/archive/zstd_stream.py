@@ -37,14 +37,23 @@ class CompressedWriter:
         self._compressor = zstd.ZstdCompressor(options=options)
         self._sink = sink
 
+        self._waiting = bytearray()
+
     def write(self, data: bytes) -> None:
-        """Append `data`."""
-        if out := self._compressor.compress(data):
-            self._sink(out)
+        """Append `data`; it is compressed in pieces of one size, however it comes."""
+        self._waiting += data
+        while len(self._waiting) >= _PIECE:
+            self._compress(bytes(self._waiting[:_PIECE]))
+            del self._waiting[:_PIECE]
 
     def finish(self) -> None:
         """End the frame."""
+        self._compress(bytes(self._waiting))
         self._sink(self._compressor.flush(self._compressor.FLUSH_FRAME))
+
+    def _compress(self, data: bytes) -> None:
+        if out := self._compressor.compress(data):
+            self._sink(out)
 
 
 class DecompressedReader:
@@ -58,7 +67,8 @@ class DecompressedReader:
         self._decompressor = zstd.ZstdDecompressor(options=options)
         self._source = source
         self._missing = missing
-        self._left = b""
+        # what was decompressed and not yet asked for: a view, because cutting bytes would copy the rest for each small member
+        self._left = memoryview(b"")
 
     def read(self, count: int) -> bytes:
         """Return between 1 and `count` bytes; raise ArchiveError at the end of the frame, early or not."""
@@ -81,7 +91,7 @@ class DecompressedReader:
 
     def _take(self, count: int) -> bytes:
         if self._left:
-            data, self._left = self._left[:count], self._left[count:]
+            data, self._left = bytes(self._left[:count]), self._left[count:]
             return data
         while not self._decompressor.eof:
             data = b""
@@ -92,6 +102,6 @@ class DecompressedReader:
             except zstd.ZstdError as error:
                 raise ArchiveError(f"The archive is refused: it is no zstd file, or damaged ({error}).") from error
             if out:
-                self._left = out[count:]
+                self._left = memoryview(out)[count:]
                 return out[:count]
         return b""
