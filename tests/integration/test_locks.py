@@ -1,13 +1,17 @@
 """A proxy that follows a lock: it serves the locked bytes alone, online and offline, and takes over no lock that was altered."""
 
 import hashlib
+import io
 import json
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.integration.running import RunningProxy
+from tests.integration.running import RunningProxy, drydock, plain_environment
 from tests.integration.ways import Way, ask, header
 from tests.upstream.scripted import Upstream
 
@@ -99,3 +103,74 @@ def test_a_lock_that_cannot_be_read_keeps_the_proxy_from_starting(
     lock.write_text(lock.read_text().replace("size", "length", 1))
     with pytest.raises(RuntimeError, match=r"assets\.lock, line 3: expected the key 'size', which is missing"):
         start_proxy(POLICY, options=["--lock", str(lock)])
+
+
+def wheel(version: str) -> bytes:
+    """Make a wheel of the project `demo`, the least that installers take."""
+    made = io.BytesIO()
+    info = f"demo-{version}.dist-info"
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("demo.py", f"VERSION = {version!r}\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: demo\nVersion: {version}\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return made.getvalue()
+
+
+def publish(upstream: Upstream, *versions: str) -> None:
+    """Put these versions of `demo` onto the index."""
+    files = [f"demo-{version}-py3-none-any.whl" for version in versions]
+    links = "".join(f'<a href="https://assets.example/{name}">{name}</a>' for name in files)
+    upstream.route("/simple/demo/", links.encode(), cache_control="max-age=0", content_type="text/html")
+    for name, version in zip(files, versions, strict=True):
+        upstream.route(f"/{name}", wheel(version))
+
+
+def resolve_with_uv(proxy: RunningProxy, place: Path) -> str:
+    """Let uv, with a cache of its own, install the newest `demo` through a proxy; return the version, or what it said."""
+    environment = plain_environment(place.parent) | {
+        "HTTPS_PROXY": proxy.proxy_url,
+        "SSL_CERT_FILE": str(proxy.ca),
+        "UV_DEFAULT_INDEX": "https://index.example/simple/",
+        "UV_CACHE_DIR": str(place / "cache"),
+        "UV_HTTP_RETRIES": "0",
+    }
+    command = ["uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", str(place / "installed"), "demo"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        return done.stderr
+    return (place / "installed/demo.py").read_text().strip()
+
+
+def test_a_resolution_is_the_same_offline_although_the_index_went_on(
+    start_proxy: Callable[..., RunningProxy], start_upstream: Callable[..., Upstream], tmp_path: Path
+) -> None:
+    """A real uv finds what it found when the lock was written, and not what others read since; without the lock it does."""
+    upstream = start_upstream("assets.example", "index.example")
+    ca = upstream.write_ca(tmp_path / "internet.pem")
+    of_upstream = {"resolve": upstream.resolve, "upstream_ca": ca}
+    online = start_proxy(POLICY, **of_upstream)
+    publish(upstream, "1.0")
+    assert resolve_with_uv(online, tmp_path / "first") == "VERSION = '1.0'"
+    lock = tmp_path / "assets.lock"
+    policy = tmp_path / "drydock.toml"
+    policy.write_text(POLICY)
+    command = [drydock(), "lock", "--url", "https://assets.example/demo-1.0-py3-none-any.whl", "--output", str(lock)]
+    command += ["--store", str(online.store), "--config", str(policy), "--upstream-ca", str(ca)]
+    command += [f"--resolve={entry}" for entry in upstream.resolve]
+    done = subprocess.run(command, env=plain_environment(tmp_path), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 asset, 1 index page" in done.stderr
+    publish(upstream, "1.0", "2.0")
+    assert resolve_with_uv(online, tmp_path / "second") == "VERSION = '2.0'"
+    online.stop()
+    upstream.stop()
+
+    offline = start_proxy(POLICY, mode="offline", options=["--lock", str(lock)])
+    assert resolve_with_uv(offline, tmp_path / "third") == "VERSION = '1.0'"
+    assert offline.stats()["upstream_connections"] == 0
+    assert set(offline.stats()["requests"]) == {"hit"}
+    offline.stop()
+    lock.write_text("version = 1\n")
+    unlocked = start_proxy(POLICY, mode="offline", options=["--lock", str(lock)])
+    assert resolve_with_uv(unlocked, tmp_path / "fourth") == "VERSION = '2.0'"
