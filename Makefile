@@ -12,7 +12,7 @@ ARGS ?=
 # Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
 export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
 
-.PHONY: help up down warm lock rehearse airgap-check test lint logs shell clean deploy ci-image
+.PHONY: help up down warm lock rehearse airgap-check export import test lint logs shell clean deploy ci-image
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ rehearse: ## Sync and start each Worker from nothing, and certify what it asked 
 
 airgap-check: ## The same with no way out: every Worker must come from the store alone
 	@docker/certify offline $(WORKERS)
+
+export: ## Write the store into one signed file; FILE=team.drydock, IMAGES=1 adds the images, ARGS="--split 2G"
+	@IMAGES="$(IMAGES)" docker/carry export "$(FILE)" $(ARGS)
+
+import: ## Verify such a file and take it into the store; FILE=team.drydock, KEY is the signer that export printed
+	@docker/carry import "$(FILE)" $(if $(KEY),--key "$(KEY)") $(ARGS)
 
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
 	@docker/test-run python -m pytest $(ARGS)

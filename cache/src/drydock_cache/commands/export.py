@@ -16,8 +16,8 @@ from drydock_cache.archive.parts import PartWriter
 from drydock_cache.archive.signing import PUBLIC_KEY, load_key, own_key
 from drydock_cache.archive.sizes import parse_size
 from drydock_cache.archive.writing import Images, read_images, total, write_archive
-from drydock_cache.lockfile import Locks, lock_paths, read_locks
-from drydock_cache.options import StoreOption
+from drydock_cache.lockfile import Locks
+from drydock_cache.options import ConfigOption, LockOption, StoreOption, chosen_locks
 from drydock_cache.store import Store
 
 _MIN_SPLIT = 1 << 16
@@ -37,10 +37,8 @@ def export(
         Path, typer.Option(envvar="DRYDOCK_STATE", help="Folder of the signing key, which is made there on first use.")
     ] = Path("state"),
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Sign with this Ed25519 key instead.")] = None,
-    lock: Annotated[
-        list[Path] | None,
-        typer.Option(envvar="DRYDOCK_LOCK", metavar="FILE", help="Lock files to carry; assets.lock by default."),
-    ] = None,
+    lock: LockOption = None,
+    config: ConfigOption = Path("drydock.toml"),
     split: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Write parts FILE.001 … of at most this size, such as 2G.")
     ] = None,
@@ -68,7 +66,7 @@ def export(
     """Write everything in the store into one signed archive, which drydock import takes on the other side."""
     opened = Store.open_read_only(store)
     try:
-        locks = read_locks(lock if lock is not None else lock_paths())
+        locks = chosen_locks(config, lock)
         contents = gather(opened, locks.digests(), read_inventory(since) if since else frozenset())
         for url in contents.absent:
             terminal.say(f"note: {url} is left out: its blob is gone")
@@ -88,7 +86,7 @@ def export(
                 contents,
                 signing,
                 output,
-                {one.path.name: one.path.read_bytes() for one in locks.files},
+                {one.path.name: one.path.read_bytes() for one in locks.files if one.lock.digests()},
                 saved,
                 display.begin("exporting", total(contents, saved)),
             )
