@@ -117,7 +117,7 @@ def ask(question: str) -> bool:
     """Ask a person at a terminal yes or no; where there is none the answer is no."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return _errors.input(f"{escape(question)} [y/N] ").strip().lower() in ("y", "yes")
+    return _errors.input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
 
 
 def interrupted() -> None:

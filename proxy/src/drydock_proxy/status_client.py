@@ -52,11 +52,15 @@ class StatusClient:
         finally:
             connection.close()
         try:
-            document: dict[str, Any] = json.loads(text)
+            document = json.loads(text)
         except ValueError:
-            document = {}
-        if status != http.HTTPStatus.OK or not isinstance(document, dict):
-            reason = str(document.get("error", "")) if isinstance(document, dict) else ""
-            mend = str(document.get("mend", "")) if isinstance(document, dict) else ""
-            raise ConfigError(f"The proxy refused {method} {path} with {status}: {reason or 'no reason given.'}", mend)
+            document = None
+        if not isinstance(document, dict):
+            raise ConfigError(
+                f"What answers at http://{self._host}:{self._port} is no status port of drydock: {method} {path} gave {status}.",
+                "Name the right one with --proxy URL.",
+            )
+        if status != http.HTTPStatus.OK:
+            reason, mend = str(document.get("error", "no reason given.")), str(document.get("mend", ""))
+            raise ConfigError(f"The proxy refused {method} {path} with {status}: {reason}", mend)
         return document
