@@ -7,7 +7,7 @@ ARG ARCHIVE=
 
 # ---- the project: its Workers and its policy; --build-context project=FOLDER names another one ----------------------------
 FROM scratch AS project
-COPY drydock.toml /
+COPY drydock.toml assets*.lock /
 COPY workers /workers
 
 # ---- where export archives are; --build-context archive=FOLDER says it -----------------------------------------------------
@@ -43,6 +43,8 @@ ARG WARM=
 # HOST=ADDRESS:PORT …, for split DNS.
 ARG DRYDOCK_RESOLVE=
 # Root's caches must not stand in the way of the user who works in /worker next.
+# The lock, where there is one, binds what is fetched.
+COPY --from=project /assets*.lock /drydock.toml /etc/drydock/
 RUN --network=none --mount=type=bind,from=project,target=/project --mount=type=tmpfs,target=/worker \
     --mount=type=bind,source=docker/ci-resolv.conf,target=/etc/resolv.conf \
     cd /project && drydock plan --output /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
@@ -56,10 +58,11 @@ FROM toolchain AS store-from-archive
 ARG ARCHIVE
 # The expected signer, ed25519:…, as drydock export said it where the archive was made.
 ARG ARCHIVE_KEY=
-USER worker
-# Container images that the archive may carry are for an engine: docker load.
+# Container images that the archive may carry are for an engine: docker load. Its lock is followed from here on, and warm fails
+# where the archive lacks what it names.
 RUN --network=none --mount=type=bind,from=archive,target=/archive \
-    cd /archive && drydock import --no-images ${ARCHIVE_KEY:+--key "${ARCHIVE_KEY}"} ${ARCHIVE}
+    cd /archive && drydock import --no-images --locks /etc/drydock ${ARCHIVE_KEY:+--key "${ARCHIVE_KEY}"} ${ARCHIVE} \
+ && if [ -e /etc/drydock/assets.lock ]; then drydock warm; fi
 
 FROM store${ARCHIVE:+-from-archive} AS filled
 
@@ -67,6 +70,7 @@ FROM store${ARCHIVE:+-from-archive} AS filled
 FROM toolchain AS ci
 # Root's, so that no command of a pipeline can change it; the CA is made when a container starts.
 COPY --from=filled --chown=0:0 /var/lib/drydock/store /var/lib/drydock/store
+COPY --from=filled /etc/drydock /etc/drydock
 USER worker
 HEALTHCHECK NONE
 ENTRYPOINT ["ci-entrypoint"]

@@ -4,14 +4,15 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drydock_cache.lockfile import Locks
 from drydock_proxy.certificate import Certificate, miss_line, versions
 
 _SHOWN = 20
 
 
-def certify(record: Mapping[str, Any], command: Sequence[str], status: int) -> Certificate:
-    """Make the certificate from the proxy's record of the run."""
-    return Certificate(record, versions(record, ()), None, tuple(command), status)
+def certify(record: Mapping[str, Any], locks: Locks, command: Sequence[str], status: int) -> Certificate:
+    """Make the certificate from the proxy's record of the run and the locks that the image follows."""
+    return Certificate(record, versions(record, ()), locks.digest_of_lock if locks.files else None, tuple(command), status)
 
 
 def lines(certificate: Certificate) -> list[str]:

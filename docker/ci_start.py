@@ -21,6 +21,7 @@ from ci_report import certify, exit_status, lines
 from drydock_cache import terminal
 from drydock_cache.client_environment import client_variables
 from drydock_cache.errors import DrydockError
+from drydock_cache.options import chosen_locks
 
 WORK = Path("/worker")
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -69,6 +70,7 @@ def run(arguments: Sequence[str], outside: Mapping[str, str]) -> int:
     """Do the whole thing; raise DrydockError when it cannot be done."""
     command = Command()
     task = read_task(arguments, Path.cwd(), WORK)
+    locks = chosen_locks(Path(outside.get("DRYDOCK_CONFIG", "drydock.toml")), None)
     # Inside another run, names lead to that run's proxy.
     options = ("--tls-listen", "127.0.0.1:0") if "DRYDOCK_CI" in outside else name_options()
     with tempfile.TemporaryDirectory(prefix="drydock-ci-") as scratch:
@@ -78,7 +80,7 @@ def run(arguments: Sequence[str], outside: Mapping[str, str]) -> int:
             url = proxy.wait_ready()
             environment = environment_for(task, url, proxy.ca, folder, outside)
             status = command.run(["worker-entrypoint", *task.command], task.folder, environment)
-            certificate = certify(proxy.record(), task.command, status)
+            certificate = certify(proxy.record(), locks, task.command, status)
         finally:
             proxy.stop()
     if "DRYDOCK_CERTIFICATE" in outside:

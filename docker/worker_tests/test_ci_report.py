@@ -2,6 +2,7 @@
 
 import pytest
 from ci_report import certify, exit_status, lines
+from drydock_cache.lockfile import Locks
 from drydock_proxy.record import Asked, Record
 
 WHEEL = "https://files.example.net/a.whl"
@@ -20,20 +21,20 @@ def asked(outcome: str, url: str = WHEEL) -> Asked:
 
 
 def test_the_last_line_begins_with_the_numbers_that_count() -> None:
-    found = lines(certify(recorded(asked("hit"), asked("hit")), ["sync"], 0))
+    found = lines(certify(recorded(asked("hit"), asked("hit")), Locks(), ["sync"], 0))
     assert len(found) == 1
     assert found[0].startswith("0 upstream connections, 2 hits, 0 misses;")
 
 
 def test_a_miss_is_listed_with_its_url_and_the_command_that_mends_it() -> None:
-    found = lines(certify(recorded(asked("error")), ["pytest", "-k", "a b"], 0))
+    found = lines(certify(recorded(asked("error")), Locks(), ["pytest", "-k", "a b"], 0))
     assert WHEEL in found[0]
     assert "drydock rehearse --add -- pytest -k 'a b'" in found[1]
     assert found[-1].startswith("0 upstream connections, 0 hits, 1 misses;")
 
 
 def test_of_very_many_misses_the_first_are_listed_and_the_others_counted() -> None:
-    found = lines(certify(recorded(*(asked("error", f"{WHEEL}{number}") for number in range(50))), ["sync"], 1))
+    found = lines(certify(recorded(*(asked("error", f"{WHEEL}{number}") for number in range(50))), Locks(), ["sync"], 1))
     assert len(found) == 20 + 3
     assert found[20] == "and 30 more"
 
@@ -53,5 +54,5 @@ def test_of_very_many_misses_the_first_are_listed_and_the_others_counted() -> No
 def test_a_miss_fails_a_run_that_succeeded_unless_misses_are_allowed(
     command: int, outcome: str, connections: int, allowed: bool, status: int
 ) -> None:
-    certificate = certify(recorded(asked(outcome), connections=connections), ["sync"], command)
+    certificate = certify(recorded(asked(outcome), connections=connections), Locks(), ["sync"], command)
     assert exit_status(certificate, misses_allowed=allowed) == status
