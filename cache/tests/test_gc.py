@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from drydock_cache import gc
 from drydock_cache.blobs import Blob
-from drydock_cache.commands.gc import parse_size
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
 from drydock_cache.gc import collect, look, select
@@ -19,6 +18,7 @@ from drydock_cache.keys import CacheKey
 from drydock_cache.locked import Lock, LockedAsset
 from drydock_cache.lockfile import write_lock
 from drydock_cache.plan import AssetKind
+from drydock_cache.sizes import parse_size
 from drydock_cache.store import Store
 
 from cache.tests.command_line import Run
@@ -277,7 +277,7 @@ def test_sizes_are_read_as_people_write_them(text: str, size: int, command: Run,
     Store.open(place / "store").close()
     stored = command("gc", "--max-size", text, "--dry-run")
     assert stored.returncode == 0
-    assert parse_size(text) == size
+    assert parse_size(text, "--max-size") == size
 
 
 @pytest.mark.parametrize("text", ["", "ten", "-1", "10X", "1e9"])

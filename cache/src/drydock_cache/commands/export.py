@@ -14,10 +14,10 @@ from drydock_cache.archive.layout import ArchiveError
 from drydock_cache.archive.oci import LayoutWriter
 from drydock_cache.archive.parts import PartWriter
 from drydock_cache.archive.signing import PUBLIC_KEY, load_key, own_key
-from drydock_cache.archive.sizes import parse_size
 from drydock_cache.archive.writing import Images, read_images, total, write_archive
 from drydock_cache.lockfile import Locks
 from drydock_cache.options import ConfigOption, LockOption, StoreOption, chosen_locks
+from drydock_cache.sizes import parse_size
 from drydock_cache.store import Store
 
 _MIN_SPLIT = 1 << 16

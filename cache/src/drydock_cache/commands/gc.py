@@ -1,6 +1,5 @@
 """`drydock gc`: make a store smaller without touching what a lock pins."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +7,11 @@ from typing import Annotated
 import typer
 
 from drydock_cache import terminal
-from drydock_cache.errors import ConfigError
 from drydock_cache.gc import Selection, collect, look
 from drydock_cache.options import ConfigOption, LockOption, StoreOption, chosen_locks
 from drydock_cache.overview import moment
+from drydock_cache.sizes import parse_size
 from drydock_cache.store import Store
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def gc(
@@ -29,7 +25,7 @@ def gc(
     lock: LockOption = None,
 ) -> None:
     """Remove what crashes and newer pages left, and evict the least recently used; never what a lock pins."""
-    limit = None if max_size is None else parse_size(max_size)
+    limit = None if max_size is None else parse_size(max_size, "--max-size")
     locks = chosen_locks(config, lock)
     pinned = locks.digests()
     if not locks.files:
@@ -53,14 +49,6 @@ def gc(
             f"gc: the store is larger than {limit:,} bytes still: the rest is pinned by the lock, or was used just now"
         )
         sys.exit(1)
-
-
-def parse_size(text: str) -> int:
-    """Read a size such as `10G`, `500M` or `1048576` in bytes, K being 1024; raise ConfigError."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ConfigError(f"--max-size {text!r} is no size.", "Write it as a number with K, M, G or T: --max-size 10G")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def _show(chosen: Selection) -> None:

@@ -14,8 +14,8 @@ from drydock_cache.archive.importing import Imported, Wanted, import_archive
 from drydock_cache.archive.layout import MAX_TOTAL, ArchiveError
 from drydock_cache.archive.reading import Trust
 from drydock_cache.archive.signing import Signer
-from drydock_cache.archive.sizes import parse_size
 from drydock_cache.options import StoreOption
+from drydock_cache.sizes import parse_size
 
 
 def import_(

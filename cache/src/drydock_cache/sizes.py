@@ -9,9 +9,8 @@ _STEPS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def parse_size(text: str, option: str) -> int:
-    """Return a size in bytes; raise ConfigError for what is none, or none that holds anything."""
+    """Return a size in bytes; raise ConfigError, which names the option, for what is none."""
     match = _SIZE.fullmatch(text.strip())
-    size = int(float(match[1]) * _STEPS[match[2].upper()]) if match else 0
-    if size <= 0:
-        raise ConfigError(f"{option} {text!r} is no size.", f"Write it as bytes or with K, M, G or T: {option} 2G")
-    return size
+    if match is None:
+        raise ConfigError(f"{option} {text!r} is no size.", f"Write it as a number with K, M, G or T: {option} 10G")
+    return int(float(match[1]) * _STEPS[match[2].upper()])
