@@ -42,9 +42,9 @@ ARG WORKERS=
 ARG WARM=
 # HOST=ADDRESS:PORT …, for split DNS.
 ARG DRYDOCK_RESOLVE=
-# Root's caches must not stand in the way of the user who works in /worker next.
 # The lock, where there is one, binds what is fetched.
 COPY --from=project /assets*.lock /drydock.toml /etc/drydock/
+# tmpfs: root's caches must not stand in the way of the user who works in /worker next.
 RUN --network=none --mount=type=bind,from=project,target=/project --mount=type=tmpfs,target=/worker \
     --mount=type=bind,source=docker/ci-resolv.conf,target=/etc/resolv.conf \
     cd /project && drydock plan --output /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
