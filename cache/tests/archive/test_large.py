@@ -25,7 +25,7 @@ from cache.tests.archive.conftest import Sides, put, rows, url
 IMPORTER = Path(__file__).with_name("importer.py")
 LIMIT_KIB = 150_000_000 // 1024
 # How many bytes the large archive holds, and how often an import is killed.
-LARGE = int(os.environ.get("DRYDOCK_TEST_LARGE", 2 << 30))
+LARGE = int(os.environ.get("DRYDOCK_TEST_LARGE", 1 << 30))
 KILLS = int(os.environ.get("DRYDOCK_TEST_KILLS", "100"))
 
 
