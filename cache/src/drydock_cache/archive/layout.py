@@ -35,7 +35,7 @@ SIGNATURE_SIZE = 64
 MAX_SIGNER = 1024
 MAX_SUMS = 32 << 20
 MAX_MANIFEST = 512 << 20
-MAX_MEMBERS = 200_000
+MAX_MEMBERS = 100_000
 MAX_LOCK = 64 << 20
 # Without --max-size: far more than a toolchain needs, far less than what fills a file server.
 MAX_TOTAL = 256 << 30
