@@ -78,7 +78,6 @@ class Pages:
     async def as_offline(self, request: Request) -> Answer | None:
         """Return the answer that the store has for a page when it may not ask upstream, or None when it has none."""
         sent = sent_headers(request.header("accept"), request.header("accept-encoding"))
-        directives = rules.request_directives(request.headers)
         try:
             if snapshot := await asyncio.to_thread(self._snapshot, request, sent):
                 return snapshot
@@ -87,11 +86,7 @@ class Pages:
         found = await asyncio.to_thread(self._find, request.url, sent)
         if found.stored is None:
             return None
-        state = _freshness(found.stored)
-        if rules.may_serve_fresh(state, directives) or rules.may_serve_stale(state, directives, disconnected=True):
-            return self._from_store(request, found, ("hit", "detail=as-offline"))
-        found.close()
-        return None
+        return self._from_store(request, found, ("hit", "detail=as-offline"))
 
     def _snapshot(self, request: Request, sent: Headers) -> Answer | None:
         """Answer with the bytes that a lock names, although a newer page may be there; None when no lock names the page.
