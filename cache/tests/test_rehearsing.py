@@ -33,7 +33,7 @@ async def test_a_stale_page_is_served_and_a_newer_one_is_not_asked_for(start_dry
     internet.route("/simple/", b"old", **STALE)
     drydock = start_drydock()
     await drydock.get(f"{PAGES}/simple/")
-    internet.route("/simple/", b"new", **STALE)
+    internet.route("/simple/", b"new", etag='"2"', cache_control="max-age=0")
     drydock.exchange.rehearsing = True
     seen = await drydock.get(f"{PAGES}/simple/")
     assert (seen.body, seen.cache_status) == (b"old", "drydock; hit; detail=as-offline")
