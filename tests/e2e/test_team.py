@@ -96,3 +96,33 @@ def test_a_rehearsal_from_a_machine_needs_the_token(team: Team) -> None:
     done = team.project.exec("ada", *command, "--", "python3", "-c", FETCH, f"{NETWORK}.10", URL)
     assert "0 upstream connections, 1 hits, 0 misses" in done.stdout
     assert team.token not in team.project.logs("proxy")
+
+
+TEAM_FILES = ("compose.yml", "docker/team.compose.yml")
+
+
+def test_the_team_file_publishes_on_the_named_address_for_the_named_networks_alone(tmp_path: Path) -> None:
+    """What the proxy is told, as compose puts it together; the Workers' own network is served still."""
+    env = {"DRYDOCK_BIND": "10.20.0.5", "DRYDOCK_TEAM": "10.20.0.0/16 10.30.7.0/24", "DRYDOCK_TOKEN": str(tmp_path / "token")}
+    config = Project("team-file", TEAM_FILES, env).compose("config", "--format", "json").stdout
+    proxy = json.loads(config)["services"]["proxy"]
+    assert {(port["host_ip"], port["target"]) for port in proxy["ports"]} == {("10.20.0.5", 3128), ("10.20.0.5", 8080)}
+    assert proxy["environment"]["DRYDOCK_ALLOW_CLIENTS"].split() == ["10.213.77.0/24", "10.20.0.0/16", "10.30.7.0/24"]
+    assert {secret["source"] for secret in proxy["secrets"]} >= {"token", "corporate_ca"}
+
+
+@pytest.mark.parametrize("missing", ["DRYDOCK_BIND", "DRYDOCK_TEAM", "DRYDOCK_TOKEN"])
+def test_the_team_file_wants_every_setting(missing: str) -> None:
+    """None has a default that would serve more than was meant."""
+    env = {"DRYDOCK_BIND": "10.20.0.5", "DRYDOCK_TEAM": "10.20.0.0/16", "DRYDOCK_TOKEN": "token", missing: ""}
+    done = Project("team-file", TEAM_FILES, env).compose("config", check=False)
+    assert done.returncode != 0
+    assert missing in done.stderr
+
+
+def test_without_it_everything_is_published_on_loopback() -> None:
+    """The project as it is serves this machine, and its Workers, and nobody else (F41)."""
+    services = json.loads(Project("team-file", ("compose.yml",)).compose("config", "--format", "json").stdout)["services"]
+    ports = [port for service in services.values() for port in service.get("ports", ())]
+    assert ports
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.running import RunningProxy
+from tests.integration.running import RunningProxy, plain_environment
 from tests.upstream.curl import curl
 from tests.upstream.scripted import Upstream
 
@@ -164,3 +164,11 @@ def test_the_miss_of_another_machine_is_listed_with_its_address(
     assert (told["mode"], told["hits"], told["misses"]) == ("rehearsal", 0, 1)
     (miss,) = told["missed"]
     assert (miss["client"], miss["url"], miss["agent"].partition("/")[0]) == (own, "https://assets.example/a", "curl")
+
+
+def test_networks_come_from_the_environment_as_well(start_proxy: Callable[..., RunningProxy], tmp_path: Path) -> None:
+    """Separated by spaces, as the compose file for teams sets them."""
+    own = own_address()
+    environment = plain_environment(tmp_path) | {"DRYDOCK_ALLOW_CLIENTS": f"203.0.113.0/24 {own}/32"}
+    proxy = start_proxy(POLICY, options=["--status-listen", "0.0.0.0:0"], environment=environment)
+    assert status(proxy, own)[0] == 200
