@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -147,6 +148,16 @@ def test_entries_that_are_locked_stay_as_they_are(place: Place) -> None:
         (ASSET, "because we say so"),
         ("https://assets.example/b.whl", "asked for in a rehearsal"),
     ]
+
+
+def test_a_rehearsal_follows_the_lock(place: Place) -> None:
+    """Other bytes than it names are refused to the command, as in every later run."""
+    place.own("--add", command=fetch(ASSET))
+    shutil.rmtree(place.folder / "store")
+    place.upstream.route("/a.whl", BODY + b"x")
+    done = place.own(command=fetch(ASSET))
+    assert done.returncode == 22, "curl was given an error"
+    assert f"miss: GET {ASSET}: 502" in done.stdout
 
 
 def test_ctrl_c_ends_the_command_and_the_certificate_is_written_still(place: Place) -> None:

@@ -69,7 +69,8 @@ def rehearse(
         upstream = upstream_settings(policy, os.environ, mode, resolve or (), upstream_ca or ())
         from drydock_proxy.service import ServiceSettings
 
-        settings = ServiceSettings(policy, upstream, store, state, _ANY, _ANY, _ANY)
+        before = read_locks(lock_paths(output))
+        settings = ServiceSettings(policy, upstream, store, state, _ANY, _ANY, _ANY, locks=before)
         with left_to_the_command():
             record, status = asyncio.run(_at_own(settings, command or []))
     _report(record, output, add=add)
