@@ -23,8 +23,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cache.tests.archive.conftest import Sides
-from cache.tests.archive.forging import Forged
+from cache.tests.archive.forging import Forged, write_raw
 
+# The repository may be mounted read-only, and the machine be busy.
+ANYWHERE = settings(
+    database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20)
 TIMES = st.floats(0, 1e12)
 PATHS = st.text(string.ascii_letters + string.digits + "-_~.%", min_size=1, max_size=20).filter(
@@ -48,7 +52,7 @@ def responses(draw: st.DrawFn) -> tuple[StoredResponse, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@ANYWHERE
 @given(responses())
 def test_a_manifest_comes_back_as_it_was(stored: tuple[StoredResponse, ...]) -> None:
     """Any header, variant and time, to the last digit."""
@@ -67,6 +71,7 @@ JSON: Any = st.recursive(
 )
 
 
+@ANYWHERE
 @given(st.dictionaries(st.text(), JSON))
 def test_a_line_is_read_only_as_it_is_written(entry: dict[str, Any]) -> None:
     line = encode(entry)
@@ -76,12 +81,14 @@ def test_a_line_is_read_only_as_it_is_written(entry: dict[str, Any]) -> None:
             decode(other, 1)
 
 
+@ANYWHERE
 @given(st.binary(max_size=200) | st.text(string.hexdigits + " \n./abmnifest", max_size=300).map(str.encode))
 def test_sums_of_any_bytes_end_in_a_sentence(data: bytes) -> None:
     with pytest.raises(ArchiveError, match="The archive is refused"):
         read_sums(data)
 
 
+@ANYWHERE
 @given(st.binary(min_size=512, max_size=512), st.integers(0, 1 << 40))
 def test_any_other_header_is_refused_with_a_reason(block: bytes, size: int) -> None:
     assert "The archive is refused: " in str(refusal(block, "a", size, {"b"}, {"a", "b"}))
@@ -89,6 +96,7 @@ def test_any_other_header_is_refused_with_a_reason(block: bytes, size: int) -> N
         declared_size(block, "a")
 
 
+@ANYWHERE
 @given(st.from_regex(r"[!-~]{1,100}", fullmatch=True).filter(lambda name: not name.endswith("/")), st.integers(0, 1 << 50))
 def test_a_header_is_that_of_the_standard_library(name: str, size: int) -> None:
     member = tarfile.TarInfo(name)
@@ -96,6 +104,7 @@ def test_a_header_is_that_of_the_standard_library(name: str, size: int) -> None:
     assert header(name, size) == member.tobuf(tarfile.GNU_FORMAT)
 
 
+@ANYWHERE
 @given(st.integers(0, 1 << 45), st.integers(0, 511), st.integers(1, 255))
 def test_a_header_with_one_other_byte_is_refused(size: int, at: int, change: int) -> None:
     """Sizes over 8 GiB are spelled in another way, and held to it as well."""
@@ -106,7 +115,7 @@ def test_a_header_with_one_other_byte_is_refused(size: int, at: int, change: int
         declared_size(bytes(block), "blobs/sha256/" + "0" * 64)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(ANYWHERE, max_examples=150)
 @given(st.data())
 def test_an_archive_with_changed_bytes_is_refused(sides: Sides, data: st.DataObject) -> None:
     """Wherever the tar is changed, and however: it is refused, and never anything else than a sentence."""
@@ -118,8 +127,6 @@ def test_an_archive_with_changed_bytes_is_refused(sides: Sides, data: st.DataObj
     if changed == tar:
         return
     path.unlink(missing_ok=True)
-    from cache.tests.archive.forging import write_raw
-
     with pytest.raises(ArchiveError):
         sides.take(write_raw(path, changed), dry_run=True)
 
@@ -132,6 +139,7 @@ def _tar(sides: Sides) -> bytes:
     return forged.tar()
 
 
+@ANYWHERE
 @given(st.binary(max_size=2000))
 def test_any_other_file_ends_in_a_sentence(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -143,6 +151,7 @@ def test_any_other_file_ends_in_a_sentence(content: bytes) -> None:
         source.close()
 
 
+@ANYWHERE
 @given(st.permutations(range(1, 8)))
 def test_parts_make_one_stream_in_any_order(numbers: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
