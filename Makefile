@@ -3,16 +3,22 @@
 WORKER ?= hello
 # The services that make warm installs packages for: every folder of workers/ that is a Worker.
 WORKERS ?= $(filter-out template,$(patsubst workers/%/wrangler.jsonc,%,$(wildcard workers/*/wrangler.jsonc)))
+# OFFLINE=1 puts a second wall around the proxy. Compose reads its own override file only where no other file is named.
+OVERRIDE = $(if $(wildcard compose.override.yml),:compose.override.yml)
+SEALED = $(if $(OFFLINE),COMPOSE_FILE=$${COMPOSE_FILE:-compose.yml$(OVERRIDE)}:docker/offline.compose.yml )
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
-.PHONY: help up down warm new migrate register-commands test lint logs shell clean deploy
+# Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
+export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
+
+.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test lint logs shell clean deploy ci-image
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## Start the proxy and the Workers, and wait until they answer
-	docker compose up --build --detach --wait
+up: ## Start the proxy and the Workers, and wait until they answer; OFFLINE=1 with no way out
+	$(SEALED)docker compose up $(if $(OFFLINE),,--build )--detach --wait
 
 down: ## Stop everything; what was downloaded and the Workers' data stay
 	docker compose down
@@ -21,6 +27,29 @@ warm: ## Download what the Workers' runtime and packages need, into the store
 	docker compose build
 	docker compose run --rm warm
 	@for worker in $(WORKERS); do docker compose run --rm $$worker sync || exit 1; done
+
+lock: ## Write assets.lock: what the Workers download, byte by byte; CHECK=1 only says what is out of date
+ifdef CHECK
+	docker compose run --rm --build plan
+	docker compose run --rm --build --no-deps --no-TTY lock --check $(ARGS) >/dev/null
+else
+	docker compose build
+	@mkdir -p .scratch
+	docker compose run --rm --no-TTY lock $(ARGS) >.scratch/lock.tar
+	tar -xof .scratch/lock.tar
+endif
+
+rehearse: ## Sync and start each Worker from nothing, and certify what it asked for; ADD=1 adds misses to the lock
+	@docker/certify rehearsal $(WORKERS)
+
+airgap-check: ## The same with no way out: every Worker must come from the store alone
+	@docker/certify offline $(WORKERS)
+
+export: ## Write the store into one signed file; FILE=team.drydock, IMAGES=1 adds the images, ARGS="--split 2G"
+	@IMAGES="$(IMAGES)" docker/carry export "$(FILE)" $(ARGS)
+
+import: ## Verify such a file and take it into the store; FILE=team.drydock, KEY is the signer that export printed
+	@docker/carry import "$(FILE)" $(if $(KEY),--key "$(KEY)") $(ARGS)
 
 migrate: ## Apply D1 migrations, of every Worker that has any or of one; WORKER=platform-api, REMOTE=1 at Cloudflare
 	@REMOTE='$(REMOTE)' docker/migrate $(if $(filter-out file default,$(origin WORKER)),$(WORKER))
@@ -50,8 +79,11 @@ shell: ## Open a shell in a running Worker's container; WORKER=hello
 clean: ## Remove containers, images and volumes, with everything downloaded and the Workers' data
 	docker compose down --volumes --remove-orphans --rmi local
 	docker volume rm --force drydock-test-cache
-	docker image rm --force drydock-test drydock-test-internet drydock-test-squid
+	docker image rm --force drydock-ci drydock-test drydock-test-internet drydock-test-squid
 	rm -rf .scratch
 
 deploy: ## Check a Worker and deploy it to Cloudflare; WORKER=hello or all, DRY_RUN=1 only shows it, SECRETS=FILE
 	@DRY_RUN='$(DRY_RUN)' SECRETS='$(SECRETS)' docker/deploy $(WORKER)
+
+ci-image: ## Build the image for pipelines without a network; ARCHIVE=FILE ARCHIVE_KEY=SIGNER fills it from an export
+	@ARCHIVE="$(ARCHIVE)" ARCHIVE_KEY="$(ARCHIVE_KEY)" PROJECT="$(PROJECT)" WORKERS="$(CI_WORKERS)" WARM="$(WARM)" docker/ci-build

@@ -1,5 +1,7 @@
 """Fixtures for tests of the store and of the exchange, with the misbehaving upstream as the internet."""
 
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
@@ -8,11 +10,13 @@ from typing import Any
 
 import pytest
 from drydock_cache import fetch
+from drydock_cache.cli import main
 from drydock_cache.configuration import parse_resolve
 from drydock_cache.egress import UpstreamSettings
 from drydock_cache.index import Index
 from drydock_cache.store import Store
 
+from cache.tests.command_line import Done, Run
 from cache.tests.harness import POLICY, Drydock
 from tests.upstream.pki import Authority
 from tests.upstream.scripted import Upstream
@@ -92,3 +96,31 @@ def open_index() -> Iterator[OpenIndex]:
             return index
 
         yield start
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_trust: None) -> Path:
+    """A folder with a policy, to run in; the machine's own proxies and settings do not count."""
+    (tmp_path / "drydock.toml").write_text('pin = ["assets.example"]\nrevalidate = ["index.example"]\n')
+    for name in list(os.environ):
+        if name.upper().endswith("_PROXY") or name.startswith("DRYDOCK_"):
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def command(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process, in `place`: command("warm", "--url", …)."""
+    monkeypatch.chdir(place)
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["drydock", *arguments])
+        capfd.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0
+        return Done(status, *capfd.readouterr())
+
+    return run

@@ -6,16 +6,14 @@ import pty
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from drydock_cache.cli import main
 from drydock_cache.digest import Digest
 from drydock_cache.plan import Asset, AssetKind, Plan, plan_to_json
 from drydock_cache.store import Store
 
+from cache.tests.command_line import Done, Run, one_sentence, outside
 from cache.tests.conftest import OpenStore
 from cache.tests.disks import read_only
 from tests.upstream.pki import Authority
@@ -27,56 +25,9 @@ COMMAND = str(Path(sys.executable).with_name("drydock"))
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_trust: None) -> Path:
-    """A folder with a policy, to run in; the machine's own proxies and settings do not count."""
-    (tmp_path / "drydock.toml").write_text('pin = ["assets.example"]\nrevalidate = ["index.example"]\n')
-    for name in list(os.environ):
-        if name.upper().endswith("_PROXY") or name.startswith("DRYDOCK_"):
-            monkeypatch.delenv(name)
-    return tmp_path
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended and what it printed."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-type Run = Callable[..., Done]
-
-
-@pytest.fixture
-def drydock(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def drydock(command: Run) -> Run:
     """Runs the command line in this process: drydock("warm", "--url", …)."""
-    monkeypatch.chdir(place)
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["drydock", *arguments])
-        capfd.readouterr()
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 0
-        return Done(status, *capfd.readouterr())
-
-    return run
-
-
-def outside(internet: Upstream, authority_file: Path) -> list[str]:
-    return [*(f"--resolve={entry}" for entry in internet.resolve), f"--upstream-ca={authority_file}"]
-
-
-def one_sentence(done: Done) -> tuple[str, str]:
-    """Return what an error says and what mends it; there is nothing else on either stream, and the status is 1."""
-    assert (done.returncode, done.stdout) == (1, "")
-    said, _, mend = done.stderr.partition("\n")
-    assert said.startswith("error: ")
-    assert "Traceback" not in done.stderr
-    return said.removeprefix("error: "), mend.strip().removeprefix("mend: ")
+    return command
 
 
 def test_the_installed_command_has_help_and_a_version(place: Path) -> None:

@@ -3,7 +3,14 @@
 from pathlib import Path
 
 import pytest
-from drydock_cache.configuration import client_registries, load_policy, parse_resolve, private_hosts, upstream_settings
+from drydock_cache.configuration import (
+    client_registries,
+    load_policy,
+    parse_resolve,
+    private_hosts,
+    registry_names,
+    upstream_settings,
+)
 from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError
 from drydock_cache.policy import Action, Policy
@@ -97,3 +104,22 @@ def test_a_registry_that_nobody_configured_is_noted(tmp_path: Path) -> None:
     assert {registry.kind for registry in registries} <= {"python", "npm"}
     _, notes = load_policy(file, environment)
     assert any('names the registry "npm"' in note for note in notes) or not missing
+
+
+def test_registries_are_known_by_name_whatever_their_port_and_with_the_workers_own(tmp_path: Path) -> None:
+    """What names one of them must not get into a lock that git carries; a kind that nobody configured names none."""
+    worker = tmp_path / "worker"
+    worker.mkdir()
+    (worker / ".npmrc").write_text("@acme:registry=https://npm.acme.example:8443/x/\n")
+    environment = {
+        "PATH": "",
+        "HOME": str(tmp_path),
+        "PIP_CONFIG_FILE": "/dev/null",
+        "UV_NO_CONFIG": "1",
+        "UV_DEFAULT_INDEX": "http://Plain.example:8080/simple/",
+        "NPM_CONFIG_REGISTRY": "https://npm.example/",
+    }
+    assert registry_names(environment) == {"plain.example", "npm.example"}
+    assert registry_names(environment, [worker]) == {"plain.example", "npm.example", "npm.acme.example"}
+    del environment["NPM_CONFIG_REGISTRY"]
+    assert registry_names(environment) == {"plain.example"}

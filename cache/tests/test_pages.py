@@ -209,7 +209,7 @@ async def test_offline_a_stale_page_is_served_without_asking(start_drydock: Star
     assert (await offline.get(URL, authorization="Bearer x")).body == PAGE
     missing = await offline.get(f"{PAGES}/simple/c/")
     assert missing.status == 504
-    assert b"run what asked for it once, with drydock online" in missing.body
+    assert b"run what asked for it, and lock what it reads: drydock rehearse -- COMMAND" in missing.body
     assert internet.connections == 0
 
 

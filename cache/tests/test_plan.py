@@ -20,6 +20,7 @@ _PLAN = Plan(
         Asset("https://a.example.com/3", AssetKind.NPM, None, None, "lock", "other", "sha512-xyz"),
     ),
     ("a note",),
+    ("other",),
 )
 
 
@@ -49,6 +50,7 @@ def test_a_plan_is_read_back_as_it_was_written() -> None:
     [
         (lambda d: d.update(version=2), "P: expected a plan of version 1, found 2."),
         (lambda d: d.pop("notes"), "P is not a plan: KeyError 'notes'."),
+        (lambda d: d.pop("unresolved"), "P is not a plan: KeyError 'unresolved'."),
         (lambda d: d["assets"][0].update(kind="x"), "P is not a plan: ValueError 'x' is not a valid AssetKind."),
         (
             lambda d: d["assets"][0].update(url="file:///etc/passwd"),
@@ -102,6 +104,17 @@ def test_what_two_workers_need_is_listed_once_and_in_the_same_order_whoever_come
         ("b-1.0.0.tgz", {"one", "two"}),
     ]
     assert [asset.url for asset in plans[0].assets] == [asset.url for asset in plans[1].assets]
+
+
+def test_what_two_workers_need_for_two_reasons_has_both_whoever_comes_first(tmp_path: Path) -> None:
+    """The reasons are sorted, so that a lock is stable."""
+    entry = {"version": "1.0.0", "integrity": "sha512-x", "name": "c", "resolved": "https://npm.example.com/a/-/a-1.0.0.tgz"}
+    lock = json.dumps({"lockfileVersion": 3, "packages": {"node_modules/c": entry}})
+    one = _worker(tmp_path / "one", {"name": "one"}, package__lock_json=_npm_lock(a="1.0.0"))
+    two = _worker(tmp_path / "two", {"name": "two"}, package__lock_json=lock)
+    for workers in ([one, two], [two, one]):
+        (asset,) = make_plan(workers, _NO_WORKERD, _environ(tmp_path), _MACHINE).assets
+        assert asset.reason == "package-lock.json: a 1.0.0; package-lock.json: c 1.0.0"
 
 
 def test_a_folder_that_is_no_worker_stops_the_plan(tmp_path: Path) -> None:

@@ -80,13 +80,16 @@ def test_a_response_whose_blob_is_damaged_is_forgotten_once_it_is_read(store: St
     assert store.find(URL) is None
 
 
-def test_a_response_that_is_not_what_is_expected_since_is_forgotten(store: Store) -> None:
-    """A plan that learns a digest holds what was stored before to it; errors are not held to it."""
+def test_a_response_that_is_not_what_is_expected_since_is_not_found(store: Store) -> None:
+    """A plan that learns a digest holds what was stored before to it; errors are not held to it. A plan that erred costs nothing."""
     put(store)
     store.index.expect(URL, Expected(Digest.of(BODY)))
     assert store.find(URL)
     store.index.expect(URL, Expected(Digest.of(b"other")))
     assert store.find(URL) is None
+    store.index.expect(URL, Expected(Digest.of(BODY)))
+    assert store.find(URL)
+    store.index.expect(URL, Expected(Digest.of(b"other")))
     put(store, status=404)
     assert store.find(URL)
 

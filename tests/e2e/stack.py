@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,13 @@ class Stack:
         done = self.project.exec(service, "python3", "-c", ASK, f"http://127.0.0.1:8787{path}")
         status, _, body = done.stdout.partition("\n")
         return int(status), body.rstrip("\n")
+
+    def address(self, service: str, network: str) -> str:
+        """Return a running service's address on one of the project's networks; the host reaches it there."""
+        container = self.project.compose("ps", "--quiet", service).stdout.strip()
+        place = f'{{{{(index .NetworkSettings.Networks "{self.project.name}_{network}").IPAddress}}}}'
+        command = ["docker", "inspect", "--format", place, container]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def stats(self) -> dict[str, Any]:
         """Return what the proxy counted since it started."""

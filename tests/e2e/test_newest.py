@@ -70,7 +70,7 @@ def test_the_dry_run_prints_the_plan_and_fetches_nothing(stack: Stack, planned: 
     done = stack.project.compose("run", "--rm", "--no-deps", "warm", "warm", "--plan", "/plan/plan.json", "--dry-run")
     assert planned["url"] in done.stdout
     assert planned["digest"] in done.stdout
-    assert "workerd asks for it" in done.stdout
+    assert "asks for it at compatibility date" in done.stdout
 
 
 def test_wrong_bytes_are_refused_with_both_digests_and_nothing_is_stored(stack: Stack, planned: dict[str, str]) -> None:

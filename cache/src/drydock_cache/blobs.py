@@ -8,13 +8,15 @@ import os
 import threading
 import uuid
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from drydock_cache import stages
 from drydock_cache.digest import Digest
-from drydock_cache.errors import StoreError
+from drydock_cache.errors import DigestError, StoreError
 from drydock_cache.folder_lock import FolderLock
 
 # With these it is the process or the machine that cannot read, not the blob that is bad.
@@ -30,7 +32,7 @@ class BlobDamagedError(StoreError):
     """The bytes on disk are not those that the digest names; they have been moved to quarantine."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Blob:
     """A committed blob: its digest and its size in bytes."""
 
@@ -159,9 +161,25 @@ class BlobStore:
         """Return where the blob of `digest` lies, whether or not it is there."""
         return self._blobs / digest.hex[:2] / digest.hex
 
+    def lock(self, *, collecting: bool = False) -> FolderLock:
+        """Return the lock that is held from a blob's commit until the index names it, and alone to collect what nobody names."""
+        return FolderLock(self._blobs, exclusive=collecting)
+
     def has(self, digest: Digest) -> bool:
         """Say whether a file of that name is there; its bytes are checked when it is opened."""
         return os.access(self.path(digest), os.F_OK)
+
+    def all(self) -> Iterator[Blob]:
+        """Yield every blob that is there, by its name and unchecked; other files are passed over."""
+        for folder in self._blobs.glob("[0-9a-f][0-9a-f]"):
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    with contextlib.suppress(DigestError, FileNotFoundError):  # no blob's name, or removed this very moment
+                        yield Blob(Digest(entry.name), entry.stat().st_size)
+
+    def names(self) -> frozenset[str]:
+        """Return the digests of all blobs in hexadecimal, as the names of their files say."""
+        return frozenset(name for folder in self._blobs.glob("[0-9a-f][0-9a-f]") for name in os.listdir(folder))  # noqa: PTH208 - no paths: ten times as fast
 
     def stage(self) -> Stage:
         """Begin a new blob; raise StoreError when the store cannot be written."""
@@ -213,14 +231,10 @@ class BlobStore:
 
     def sweep(self) -> int:
         """Remove what crashed processes left staged and return how many files that were; live stages are left alone."""
-        swept = 0
         try:
-            with FolderLock(self._staging, exclusive=True):
-                for path in self._staging.glob("*.part"):
-                    swept += _remove_unless_locked(path)
+            return stages.sweep(self._staging)
         except OSError as error:
             raise unwritable(self._staging, error) from error
-        return swept
 
     def _damaged(self, path: Path, status: os.stat_result | None, finding: str) -> BlobDamagedError:
         """Move what does not verify out of the way and return the error that says so."""
@@ -264,21 +278,5 @@ def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_unless_locked(path: Path) -> int:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return 0
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return 0
-    else:
-        path.unlink(missing_ok=True)
-        return 1
     finally:
         os.close(descriptor)

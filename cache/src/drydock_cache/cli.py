@@ -1,8 +1,10 @@
 """The command `drydock`: its subcommands, each one word with one effect."""
 
+import functools
 import logging
 import sys
-from importlib.metadata import entry_points, version
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points, version
 
 import typer
 
@@ -16,6 +18,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
 
 
 def _show_version(wanted: bool) -> None:
@@ -32,9 +37,29 @@ def _options(
 
 
 def _load_commands() -> None:
-    """Add the commands of this and every other installed distribution, in the order of their names."""
-    for entry in sorted(entry_points(group="drydock.commands"), key=lambda entry: entry.name):
-        app.command(name=entry.name)(entry.load())
+    """Add the commands of this and every other installed distribution, in the order of their names.
+
+    The one that is asked for is enough: importing what all of them need takes longer than some of them run.
+    """
+    found = {entry.name: entry for entry in sorted(entry_points(group="drydock.commands"), key=lambda entry: entry.name)}
+    named = sys.argv[1] if len(sys.argv) > 1 else ""
+    for entry in [found[named]] if named in found else found.values():
+        app.command(name=entry.name)(_interruptible(entry))
+
+
+def _interruptible(entry: EntryPoint) -> Callable[..., None]:
+    """Return a command that ends with one line and the status 130 when Ctrl-C interrupts it."""
+    command = entry.load()
+
+    @functools.wraps(command)
+    def run(*arguments: object, **options: object) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            terminal.interrupted()
+            sys.exit(_INTERRUPTED)
+
+    return run
 
 
 def main() -> None:

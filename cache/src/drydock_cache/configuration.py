@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,6 +77,24 @@ def client_registries(environment: Mapping[str, str]) -> tuple[list[RegistryHost
     with ThreadPoolExecutor(len(RegistryKind)) as pool:
         answers = list(pool.map(partial(_hosts_of, environment=environment), RegistryKind))
     return [one for one in answers if isinstance(one, RegistryHosts)], [one for one in answers if isinstance(one, str)]
+
+
+def registry_names(environment: Mapping[str, str], folders: Sequence[Path] = ()) -> frozenset[str]:
+    """Return the names, without ports, of all hosts of package registries that this machine's clients use.
+
+    With `folders` the settings of the Workers in them count, too. A kind that nobody configured names no host.
+    """
+
+    def names(place: tuple[Path | None, RegistryKind]) -> list[str]:
+        try:
+            found = read_registries([place[1]], environment, place[0])
+        except ConfigError:
+            return []
+        return [host for registry in found for host in registry.hosts]
+
+    places = list(product(folders or (None,), RegistryKind))
+    with ThreadPoolExecutor(len(RegistryKind)) as pool:
+        return frozenset(name for some in pool.map(names, places) for name in some)
 
 
 def _hosts_of(kind: RegistryKind, environment: Mapping[str, str]) -> RegistryHosts | str:

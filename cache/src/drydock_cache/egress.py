@@ -7,7 +7,6 @@ nothing), the place of `--resolve`, and the counter of upstream connections.
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,11 @@ import httpcore
 from drydock_cache import addresses
 from drydock_cache.corporate import CorporateProxy, ProxyRoutes
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.mode import Mode as Mode  # and for those who set egress up
 from drydock_cache.name_lookup import look_up
 
 _MAX_ADDRESSES = 4
 _NEXT_ADDRESS_SECONDS = 2.0
-
-
-class Mode(StrEnum):
-    """Whether upstream may be asked: *online*, or *offline*, in which no upstream connection is ever tried."""
-
-    ONLINE = "online"
-    OFFLINE = "offline"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from drydock_cache.blobs import BlobDamagedError, BlobMissingError, VerifiedBlob
 from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError, DrydockError, UpstreamError, UpstreamFailure, damaged, mask_credentials
 from drydock_cache.fetch import Fetcher
-from drydock_cache.index import StoredResponse
+from drydock_cache.index import Expected, StoredResponse
 from drydock_cache.keys import normalise_url
 from drydock_cache.pages import Pages
 from drydock_cache.policy import Action, Policy
@@ -35,6 +35,8 @@ class Exchange:
         self._fetcher = Fetcher(store, upstream)
         self._offline = upstream.settings.mode is Mode.OFFLINE
         self._pages = Pages(store, self._fetcher, offline=self._offline)
+        # what is stored answers as it would offline, so that a rehearsal meets the misses that are to come
+        self.rehearsing = upstream.settings.mode is Mode.REHEARSAL
 
     @property
     def fetcher(self) -> Fetcher:
@@ -59,6 +61,8 @@ class Exchange:
                 return await self._pass_on(request)
             if decision.action is Action.PIN:
                 return await self._asset(request)
+            if self.rehearsing and not self._offline and (answer := await self._pages.as_offline(request)):
+                return answer
             # without upstream, a page that was stored for everybody is better than none
             if _is_personal(request) and not self._offline:
                 return await self._pass_on(request)
@@ -98,11 +102,11 @@ class Exchange:
             return None, error
 
     async def _fetch_asset(self, request: Request) -> Answer:
+        expected = await asyncio.to_thread(self._store.index.expected, request.url)
         if self._offline:
-            raise UpstreamError(UpstreamFailure.OFFLINE, f"{request.url} is not in the store, and drydock is offline.")
+            raise UpstreamError(UpstreamFailure.OFFLINE, await asyncio.to_thread(self._why_missing, request.url, expected))
         if _is_personal(request):
             return await self._pass_on(request)
-        expected = await asyncio.to_thread(self._store.index.expected, request.url)
         fetch = asset_request(request.url, expected)
         if not self._fetcher.is_under_way(fetch.key) and self._store.read_only is None:
             # a download that ended since the store was asked is in it by now: it must not be made again
@@ -115,6 +119,16 @@ class Exchange:
         details += ["stored"] if download.storing else []
         details += ["collapsed"] if collapsed else []
         return await answers.from_download(request, download, head, tuple(details), "collapsed" if collapsed else "miss")
+
+    def _why_missing(self, url: str, expected: Expected | None) -> str:
+        """Say what keeps the store from answering for an asset; other bytes than the lock names are named beside those."""
+        other = self._store.index.get(url, lambda _: "") if expected else None
+        if expected is None or other is None:
+            return f"{url} is not in the store, and drydock is offline."
+        return (
+            f"{url} is in the store with other bytes than the lock names: expected {expected.digest}, "
+            f"found {other.blob.digest}; and drydock is offline."
+        )
 
     async def _pass_on(self, request: Request) -> Answer:
         """Send a request that nobody else may share upstream and pass the response on as it is."""
@@ -147,7 +161,7 @@ def _mend_offline(request: Request, action: Action) -> str:
         return "It works where there is a network."
     if action is Action.PIN:
         return f"Where there is a network, fetch it with: drydock warm --url {shlex.quote(request.url)}"
-    return "Where there is a network, run what asked for it once, with drydock online; what it reads is kept."
+    return "Where there is a network, run what asked for it, and lock what it reads: drydock rehearse -- COMMAND"
 
 
 def _is_personal(request: Request) -> bool:

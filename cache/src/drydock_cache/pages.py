@@ -15,15 +15,15 @@ from drydock_cache.blobs import Blob, BlobDamagedError, BlobMissingError, Verifi
 from drydock_cache.download import Download, FetchRequest, Head, Verdict
 from drydock_cache.errors import UpstreamError, UpstreamFailure, damaged, mask_credentials
 from drydock_cache.fetch import Fetcher
+from drydock_cache.following import locked_page
 from drydock_cache.index import Headers, StoredResponse
 from drydock_cache.keys import CacheKey
+from drydock_cache.locked import PAGE_SELECTORS
 from drydock_cache.store import Store
 from drydock_cache.validation import confirms, not_modified, updated_headers, validators, vary_key
 
 _log = logging.getLogger(__name__)
 
-# Upstream is asked with these two of the client's headers and no others, so nothing else can choose the variant.
-_SELECTING = ("accept", "accept-encoding")
 _MAX_SIZE = 512 << 20
 # A client that waits longer for an upstream that is silent gives up, with a page in the store that would have served it.
 _PATIENCE_SECONDS = 10.0
@@ -51,8 +51,10 @@ class Pages:
 
     async def answer(self, request: Request) -> Answer:
         """Answer a GET or HEAD request; raise UpstreamError when neither upstream nor the store has an answer."""
-        sent = _sent_headers(request)
+        sent = sent_headers(request.header("accept"), request.header("accept-encoding"))
         directives = rules.request_directives(request.headers)
+        if self._offline and (snapshot := await asyncio.to_thread(self._snapshot, request, sent)):
+            return snapshot
         found = await asyncio.to_thread(self._find, request.url, sent)
         if found.stored is not None:
             state = _freshness(found.stored)
@@ -73,8 +75,44 @@ class Pages:
         except UpstreamError as error:
             raise damaged(found.damage, error) if found.damage else error from error
 
+    async def as_offline(self, request: Request) -> Answer | None:
+        """Return the answer that the store has for a page when it may not ask upstream, or None when it has none."""
+        sent = sent_headers(request.header("accept"), request.header("accept-encoding"))
+        try:
+            if snapshot := await asyncio.to_thread(self._snapshot, request, sent):
+                return snapshot
+        except UpstreamError:  # locked, and not there
+            return None
+        found = await asyncio.to_thread(self._find, request.url, sent)
+        if found.stored is None:
+            return None
+        return self._from_store(request, found, ("hit", "detail=as-offline"))
+
+    def _snapshot(self, request: Request, sent: Headers) -> Answer | None:
+        """Answer with the bytes that a lock names, although a newer page may be there; None when no lock names the page.
+
+        Raise UpstreamError when those bytes are not in the store: another page would make another resolution.
+        """
+        locked = next(
+            (page for one in _acceptable(sent) if (page := locked_page(self._store.index, _key(request.url, one)))), None
+        )
+        if locked is None:
+            return None
+        try:
+            blob = self._store.blobs.open(locked.blob.digest)
+        except (BlobMissingError, BlobDamagedError) as error:
+            raise UpstreamError(
+                UpstreamFailure.OFFLINE,
+                f"{request.url} is locked as {locked.blob.digest}, which is not in the store, and drydock is offline: {error.message}",
+            ) from error
+        details = ("hit", "detail=locked-snapshot")
+        if locked.status == 200 and not_modified(request.headers, locked.headers):
+            blob.close()
+            return answers.not_modified(locked, details)
+        return answers.from_blob(request, locked, blob, details, 0.0)
+
     async def _ask_upstream(self, request: Request, sent: Headers, stored: StoredResponse | None) -> Answer:
-        download, collapsed = self._fetcher.join(_page_request(request.url, sent, stored))
+        download, collapsed = self._fetcher.join(page_request(request.url, sent, stored))
         try:
             head = await _head(download, _PATIENCE_SECONDS if stored else None)
         except UpstreamError as error:
@@ -133,9 +171,8 @@ class Pages:
 
     def _find(self, url: str, sent: Headers) -> _Found:
         """Find and open the variant that was asked for; content without encoding serves everybody."""
-        identity = tuple((name, "identity" if name == "accept-encoding" else value) for name, value in sent)
         damage = None
-        for headers in dict.fromkeys((sent, identity)):
+        for headers in _acceptable(sent):
             stored = self._store.find(url, partial(_variant, headers))
             if stored is None:
                 continue
@@ -160,13 +197,13 @@ async def _head(download: Download, seconds: float | None) -> Head:
         ) from None
 
 
-def _page_request(url: str, sent: Headers, stored: StoredResponse | None) -> FetchRequest:
+def page_request(url: str, sent: Headers, stored: StoredResponse | None = None) -> FetchRequest:
     """Return the request that fetches or validates an index page (RFC 9111 §4.3.1)."""
     etag, last_modified = validators(stored.headers) if stored else (None, None)
     conditions = ((("if-none-match", etag),) if etag else ()) + (
         (("if-modified-since", last_modified),) if last_modified else ()
     )
-    key = CacheKey(url, _variant(sent, _SELECTING))
+    key = _key(url, sent)
 
     def judge(head: Head) -> Verdict:
         if head.status == 206 or (head.status == 304 and not conditions):
@@ -177,19 +214,30 @@ def _page_request(url: str, sent: Headers, stored: StoredResponse | None) -> Fet
 
     def make(head: Head, blob: Blob) -> StoredResponse:
         headers = shareable(head.headers)
-        return StoredResponse(key, head.status, headers, blob, head.request_time, head.response_time, _SELECTING)
+        return StoredResponse(key, head.status, headers, blob, head.request_time, head.response_time, PAGE_SELECTORS)
 
     return FetchRequest(key, (*sent, *conditions), judge, make, follow_redirects=False, max_size=_MAX_SIZE)
+
+
+def _key(url: str, sent: Headers) -> CacheKey:
+    return CacheKey(url, _variant(sent, PAGE_SELECTORS))
+
+
+def _acceptable(sent: Headers) -> Sequence[Headers]:
+    """List the requests whose answer the client takes: its own, and the one for content without encoding."""
+    identity = tuple((name, "identity" if name == "accept-encoding" else value) for name, value in sent)
+    return tuple(dict.fromkeys((sent, identity)))
 
 
 def _variant(headers: Headers, names: Sequence[str]) -> str:
     return vary_key(",".join(names), headers)
 
 
-def _sent_headers(request: Request) -> Headers:
-    codings = {coding.partition(";")[0].strip().lower() for coding in (request.header("accept-encoding") or "").split(",")}
+def sent_headers(accept: str | None, accept_encoding: str | None) -> Headers:
+    """Return the headers that upstream is asked with for a client that sent these two; no other reaches it."""
+    codings = {coding.partition(";")[0].strip().lower() for coding in (accept_encoding or "").split(",")}
     return (
-        ("accept", request.header("accept") or "*/*"),
+        ("accept", accept or "*/*"),
         ("accept-encoding", "gzip" if "gzip" in codings else "identity"),
         ("user-agent", "drydock"),
     )

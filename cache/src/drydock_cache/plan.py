@@ -16,7 +16,7 @@ from drydock_cache.sources.npm_registry import registry_map
 from drydock_cache.sources.pylock import read_pylock
 from drydock_cache.sources.registries import read_registries
 from drydock_cache.sources.registry import RegistryKind
-from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime
+from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime, runtime_name
 from drydock_cache.sources.wrangler_config import RuntimeChoice, WranglerConfig, read_wrangler_config
 
 PLAN_VERSION = 1
@@ -52,10 +52,14 @@ class Asset:
 
 @dataclass(frozen=True)
 class Plan:
-    """Assets in a stable order (kind, then URL), each URL once, and sentences about what the plan cannot know."""
+    """Assets in a stable order (kind, then URL), each URL once, and sentences about what the plan cannot know.
+
+    `unresolved` names the Workers whose Python packages nobody knows yet, because they have no pylock.toml.
+    """
 
     assets: tuple[Asset, ...]
     notes: tuple[str, ...]
+    unresolved: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -74,36 +78,42 @@ def make_plan(
     answers: dict[RuntimeChoice, RuntimeNeeds] = {}
     assets: list[Asset] = []
     notes: list[str] = []
+    unresolved: set[str] = set()
     for folder in workers:
         config = read_wrangler_config(folder)
         if config.is_python:
             for choice in config.runtime_choices():
                 if choice not in answers:
                     answers[choice] = ask_runtime(workerd, choice)
-                assets += _runtime_assets(config, choice, answers[choice])
+                assets += _runtime_assets(config, workerd, choice, answers[choice])
                 notes += answers[choice].notes
-            sync_assets, sync_notes = _sync_assets(config, folder, environ)
+            sync_assets, sync_notes, is_resolved = _sync_assets(config, folder, environ)
             assets += sync_assets
             notes += sync_notes
+            unresolved |= set() if is_resolved else {config.name}
         npm_assets, npm_notes = _npm_assets(config, folder, environ, machine or NpmPlatform.current())
         assets += npm_assets
         notes += npm_notes
-    return Plan(_merged(assets), tuple(dict.fromkeys(notes)))
+    return Plan(_merged(assets), tuple(dict.fromkeys(notes)), tuple(sorted(unresolved)))
 
 
-def _runtime_assets(config: WranglerConfig, choice: RuntimeChoice, needs: RuntimeNeeds) -> list[Asset]:
-    reason = f"workerd asks for it at compatibility date {choice.compatibility_date}"
+def _runtime_assets(config: WranglerConfig, workerd: Path, choice: RuntimeChoice, needs: RuntimeNeeds) -> list[Asset]:
+    flags = "".join(f", {flag}" for flag in sorted(choice.compatibility_flags))
+    reason = f"{runtime_name(workerd)} asks for it at compatibility date {choice.compatibility_date}{flags}"
     bundle = [] if needs.bundle_url is None else [(needs.bundle_url, AssetKind.BUNDLE, needs.bundle_digest)]
     stdlib = [(url, AssetKind.STDLIB, None) for url in needs.stdlib_urls]
     return [Asset(url, kind, digest, None, reason, config.name) for url, kind, digest in (*bundle, *stdlib)]
 
 
-def _sync_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str]) -> tuple[list[Asset], list[str]]:
-    """What pywrangler sync downloads; nothing without dependencies, since the worker image brings the runtime's SDK itself."""
+def _sync_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str]) -> tuple[list[Asset], list[str], bool]:
+    """What pywrangler sync downloads, notes, and whether the packages are known.
+
+    Nothing without dependencies, since the worker image brings the runtime's SDK itself.
+    """
     if not _has_dependencies(folder / "pyproject.toml"):
-        return [], []
+        return [], [], True
     needs = ask_pywrangler(folder, environ)
-    reason = f"pywrangler sync runs Python {needs.python_version}"
+    reason = f"pywrangler {needs.tool_version} sync runs Python {needs.python_version}"
     assets = [Asset(url, AssetKind.INTERPRETER, None, None, reason, config.name) for url in needs.archives]
     notes = list(needs.notes)
     lock = folder / "pylock.toml"
@@ -121,7 +131,7 @@ def _sync_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str
         ]
     else:
         notes.append(f"{config.name} has no pylock.toml yet; its packages are found by the first pywrangler sync.")
-    return assets, notes
+    return assets, notes, lock.is_file()
 
 
 def _has_dependencies(manifest: Path) -> bool:
@@ -164,12 +174,14 @@ def _merged(assets: Sequence[Asset]) -> tuple[Asset, ...]:
                 "Write the locks of both Workers anew: pywrangler sync --force",
             )
         workers = dict.fromkeys([*known.worker.split(", "), *asset.worker.split(", ")])
+        reasons = {*known.reason.split("; "), *asset.reason.split("; ")}
         by_url[asset.url] = replace(
             known,
             digest=known.digest or asset.digest,
             size=known.size or asset.size,
             integrity=known.integrity or asset.integrity,
             worker=", ".join(workers),
+            reason="; ".join(sorted(reasons)),
         )
     order = list(AssetKind)
     return tuple(sorted(by_url.values(), key=lambda asset: (order.index(asset.kind), asset.url)))
@@ -189,7 +201,8 @@ def plan_to_json(plan: Plan) -> str:
         }
         for asset in plan.assets
     ]
-    return json.dumps({"version": PLAN_VERSION, "assets": assets, "notes": list(plan.notes)}, indent=2) + "\n"
+    document = {"version": PLAN_VERSION, "assets": assets, "notes": list(plan.notes), "unresolved": list(plan.unresolved)}
+    return json.dumps(document, indent=2) + "\n"
 
 
 def plan_from_json(text: str, source: str) -> Plan:
@@ -201,11 +214,12 @@ def plan_from_json(text: str, source: str) -> Plan:
             raise ConfigError(f"{source}: expected a plan of version {PLAN_VERSION}, found {document['version']!r}.", remedy)
         assets = tuple(_asset(entry) for entry in document["assets"])
         notes = tuple(_text(note) for note in document["notes"])
+        unresolved = tuple(_text(worker) for worker in document["unresolved"])
     except DigestError as error:
         raise ConfigError(f"{source}: {error.message}", remedy) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{source} is not a plan: {type(error).__name__} {error}.", remedy) from None
-    return Plan(assets, notes)
+    return Plan(assets, notes, unresolved)
 
 
 def _asset(entry: Mapping[str, object]) -> Asset:

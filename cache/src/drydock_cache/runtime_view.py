@@ -6,12 +6,13 @@ folder. It is mounted read-only into the Workers' containers, where `workerd-cac
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from drydock_cache.blobs import BlobStore
 from drydock_cache.digest import Digest
+from drydock_cache.errors import DigestError
 from drydock_cache.folder_lock import FolderLock
 from drydock_cache.index import StoredResponse
 
@@ -57,10 +58,46 @@ class RuntimeView:
             for name, digest in wanted.items():
                 if not self._links(name, digest):
                     self._link(self._blobs.path(digest), self.folder / name)
-            self._write_sums(self._sums() | {name: digest.hex for name, digest in wanted.items()})
+            self._write_sums(self.sums() | {name: digest.hex for name, digest in wanted.items()})
+
+    def withdraw(self, allowed: Mapping[str, Digest]) -> None:
+        """Remove each of these names that shows other content than its digest allows. Raise OSError."""
+        if all(self.sums().get(name, digest.hex) == digest.hex for name, digest in allowed.items()):
+            return
+        with FolderLock(self.folder, exclusive=True):
+            sums = self.sums()
+            wrong = {name for name, digest in allowed.items() if sums.get(name, digest.hex) != digest.hex}
+            self._write_sums({name: digest for name, digest in sums.items() if name not in wrong})
+            for name in wrong:
+                (self.folder / name).unlink(missing_ok=True)
+
+    def prune(self) -> int:
+        """Remove every name whose blob is gone or that the sums do not speak of; return how many. Raise OSError."""
+        if not self.folder.is_dir():
+            return 0
+        with FolderLock(self.folder, exclusive=True):
+            sums = self.sums()
+            kept = {name: digest for name, digest in sums.items() if self._has(digest)}
+            gone = [path for path in self.files() if path not in kept]
+            if len(kept) < len(sums):
+                self._write_sums(kept)  # first: workerd is never offered what nobody vouches for
+            for name in gone:
+                (self.folder / name).unlink(missing_ok=True)
+        return len(gone)
+
+    def files(self) -> list[str]:
+        """Return the names of all files in the view but the sums, sorted."""
+        found = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+        return sorted(name for name in found if name != SUMS)
 
     def _shows(self, name: str, digest: Digest) -> bool:
-        return self._links(name, digest) and self._sums().get(name) == digest.hex
+        return self._links(name, digest) and self.sums().get(name) == digest.hex
+
+    def _has(self, digest: str) -> bool:
+        try:
+            return self._blobs.has(Digest(digest))
+        except DigestError:  # a line that is none
+            return False
 
     def _links(self, name: str, digest: Digest) -> bool:
         # by identity, not by name: a blob that was damaged and fetched again is another file
@@ -69,7 +106,8 @@ class RuntimeView:
         except FileNotFoundError:
             return False
 
-    def _sums(self) -> dict[str, str]:
+    def sums(self) -> dict[str, str]:
+        """Return the digest in hexadecimal that stands beside each name."""
         try:
             lines = (self.folder / SUMS).read_text(encoding="ascii", errors="replace").splitlines()
         except FileNotFoundError:

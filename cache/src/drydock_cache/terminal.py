@@ -1,18 +1,31 @@
 """The terminal: everything that drydock prints to a person goes through here, to standard error but for results."""
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from drydock_cache.errors import DrydockError
 
 _errors = Console(stderr=True, highlight=False)
 _results = Console(highlight=False, soft_wrap=True)
+_FIRST_LINE_SECONDS = 2.0
+_NEXT_LINE_SECONDS = 10.0
 
 
 def say(text: str) -> None:
@@ -73,6 +86,69 @@ def download_display() -> Iterator[DownloadDisplay]:
     if not sys.stderr.isatty():
         yield DownloadDisplay(None)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_errors, transient=True) as progress:
+    with Progress(*_columns(), console=_errors, transient=True) as progress:
         yield DownloadDisplay(progress)
+
+
+@contextmanager
+def counting(what: str, unit: str = "blobs") -> Iterator[Callable[[int, int], None]]:
+    """Give a function that is told (done, all) while something is counted through: a bar on a terminal, else a line now and then.
+
+    Nothing is said of what takes less than two seconds in a log.
+    """
+    if not sys.stderr.isatty():
+        said = time.monotonic() + _FIRST_LINE_SECONDS
+
+        def in_a_log(done: int, whole: int) -> None:
+            nonlocal said
+            if (now := time.monotonic()) > said:
+                said = now + _NEXT_LINE_SECONDS
+                say(f"{what}: {done:,} of {whole:,} {unit}")
+
+        yield in_a_log
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_errors, transient=True) as progress:
+        task: TaskID = progress.add_task(what, total=None)
+        yield lambda done, whole: progress.update(task, completed=done, total=whole)
+
+
+def ask(question: str) -> bool:
+    """Ask a person at a terminal yes or no; where there is none the answer is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return _errors.input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
+
+
+def interrupted() -> None:
+    """Say that Ctrl-C ended a command, and that nothing is lost."""
+    say("interrupted; what was finished is kept, and the same command goes on from there")
+
+
+class WorkDisplay:
+    """Shows work on bytes that are at hand: a bar each on a terminal; in a log, one line when it begins."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def begin(self, name: str, total: int | None) -> Callable[[int], None]:
+        """Announce work on `total` bytes, None where that is not known, and return what is told how many more are done."""
+        if self._progress is None:
+            say(name + (f" {total:,} bytes" if total else ""))
+            return lambda _count: None
+        task, progress = self._progress.add_task(name, total=total), self._progress
+        return lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def work_display() -> Iterator[WorkDisplay]:
+    """Show work for the time of the context."""
+    if not sys.stderr.isatty():
+        yield WorkDisplay(None)
+        return
+    with Progress(*_columns(), console=_errors, transient=True) as progress:
+        yield WorkDisplay(progress)
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()

@@ -9,7 +9,7 @@ import pytest
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DrydockError
 from drydock_cache.sources.interview import Transcript
-from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime, read_transcript, runtime_date
+from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime, read_transcript, runtime_date, runtime_name
 from drydock_cache.sources.wrangler_config import RuntimeChoice
 
 NEWEST, OLD, FIRST, LAST_WITH_BUNDLE_INSIDE, SILENT = (
@@ -155,6 +155,25 @@ def _script(path: Path, text: str) -> Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+@pytest.mark.parametrize(
+    ("manifest", "name"),
+    [
+        ('{"name": "@cloudflare/workerd-linux-64", "version": "1.20261117.1"}', "workerd 1.20261117.1"),
+        ('{"name": "something-else", "version": "3.0.0"}', "workerd of 2026-11-17"),
+        ("{", "workerd of 2026-11-17"),
+        ("[]", "workerd of 2026-11-17"),
+        ("", "workerd of 2026-11-17"),
+    ],
+)
+def test_a_runtime_is_named_by_its_npm_package_and_else_by_the_date_that_it_knows(
+    tmp_path: Path, manifest: str, name: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    program = _script(tmp_path / "bin/workerd", "echo workerd 2026-11-17")
+    (tmp_path / "package.json").write_text(manifest)
+    assert runtime_name(program) == name
 
 
 def test_a_program_that_is_no_workerd_is_refused_with_what_it_said(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A plan for a Python Worker, made with the real workerd, pywrangler and uv."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,9 @@ def test_a_worker_that_was_never_synced_is_noted(workerd: Callable[[str], Path],
     (worker / "pyproject.toml").write_text('[project]\nname = "hello"\nversion = "0"\ndependencies = ["fastapi"]\n')
     plan = make_plan([worker], workerd(_NEWEST), {"PATH": pywrangler_path, "HOME": str(tmp_path)})
     assert plan.notes == ("hello has no pylock.toml yet; its packages are found by the first pywrangler sync.",)
+    assert plan.unresolved == ("hello",)
+    assert all(re.fullmatch(r"pywrangler \d+\.\d+\.\d+ sync runs Python 3\.14", one.reason) for one in plan.assets[:-1])
+    assert plan.assets[-1].reason == f"workerd {_NEWEST} asks for it at compatibility date 2026-10-01, python_workers"
 
 
 @pytest.mark.online

@@ -9,14 +9,23 @@ import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from drydock_cache import terminal
 from drydock_cache.configuration import load_policy, upstream_settings
 from drydock_cache.egress import Mode
-from drydock_cache.options import ConfigOption, ModeOption, ResolveOption, StoreOption, UpstreamCaOption
+from drydock_cache.options import (
+    ConfigOption,
+    LockOption,
+    ModeOption,
+    ResolveOption,
+    StoreOption,
+    UpstreamCaOption,
+    chosen_locks,
+)
 
+from drydock_proxy.admission import DEFAULT_NETWORKS, Admission, parse_networks, read_token
 from drydock_proxy.journal import start_journal
 from drydock_proxy.listener import Listener
 
@@ -25,13 +34,32 @@ if TYPE_CHECKING:
 
 _DESCRIPTORS = 16384
 
+StateOption = Annotated[Path, typer.Option(envvar="DRYDOCK_STATE", help="Folder of the CA's key; nobody else may read it.")]
+AllowClientOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-client",
+        envvar="DRYDOCK_ALLOW_CLIENTS",
+        metavar="NETWORK",
+        help="Serve clients of this network, and of no other but loopback; loopback and private networks by default.",
+    ),
+]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        envvar="DRYDOCK_TOKEN_FILE",
+        metavar="FILE",
+        help="Take commands at the status port from those who know the token in this file; else from this machine alone.",
+    ),
+]
+
 
 def proxy(
     store: StoreOption = Path("store"),
-    state: Annotated[
-        Path, typer.Option(envvar="DRYDOCK_STATE", help="Folder of the CA's key; nobody else may read it.")
-    ] = Path("state"),
+    state: StateOption = Path("state"),
     config: ConfigOption = Path("drydock.toml"),
+    lock: LockOption = None,
     mode: ModeOption = Mode.ONLINE,
     listen: Annotated[
         str, typer.Option(envvar="DRYDOCK_LISTEN", help="Where clients that know proxies connect (HTTPS_PROXY).")
@@ -48,6 +76,8 @@ def proxy(
     dns_answer: Annotated[str, typer.Option(envvar="DRYDOCK_DNS_ANSWER", help="The proxy's own address on that network.")] = "",
     resolve: ResolveOption = None,
     upstream_ca: UpstreamCaOption = None,
+    allow_client: AllowClientOption = None,
+    token_file: TokenFileOption = None,
     export_ca: Annotated[
         Path | None, typer.Option(envvar="DRYDOCK_EXPORT_CA", help="Also write the CA's certificate to this file.")
     ] = None,
@@ -56,6 +86,7 @@ def proxy(
     proxy_port, tls_port = Listener.parse(listen, "--listen"), Listener.parse(tls_listen, "--tls-listen")
     status_port = Listener.parse(status_listen, "--status-listen")
     dns_port = Listener.parse(dns_listen, "--dns-listen") if dns_listen else None
+    admission = Admission(parse_networks(allow_client or DEFAULT_NETWORKS), read_token(token_file))
     # pip and npm are asked for their registries while mitmproxy is imported: each takes most of a second
     with ThreadPoolExecutor(1) as beside:
         loading = beside.submit(load_policy, config, os.environ)
@@ -75,11 +106,13 @@ def proxy(
         dns=dns_port,
         dns_answer=dns_answer,
         export_ca=export_ca,
+        locks=chosen_locks(config, lock),
+        admission=admission,
     )
     start_journal()
     _raise_descriptor_limit()
     asyncio.run(_run(settings))
-    _end()
+    end()
 
 
 async def _run(settings: "ServiceSettings") -> None:
@@ -110,7 +143,7 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _end() -> None:
+def end(status: int = 0) -> NoReturn:
     """End the process at once, everything being closed: taking half a million objects apart would cost half a second.
 
     A thread of mitmproxy_rs that calls into an interpreter which is taken apart has ended in a segmentation fault, too.
@@ -119,4 +152,4 @@ def _end() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    os._exit(0)
+    os._exit(status)

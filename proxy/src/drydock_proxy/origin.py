@@ -15,6 +15,7 @@ from drydock_cache.exchange import Exchange
 from multidict import CIMultiDict
 
 from drydock_proxy.journal import log_access
+from drydock_proxy.record import Asked
 from drydock_proxy.tally import Tally
 
 _log = logging.getLogger(__name__)
@@ -97,8 +98,18 @@ class Origin:
             return from_error(500, url, reason, "", ("fwd=bypass", "detail=internal"), "internal")
 
     def _note(self, incoming: web.BaseRequest, answer: Answer, sending: "_Sending", seconds: float) -> None:
-        self._tally.requests[answer.outcome] += 1
-        self._tally.bytes_served += sending.sent
+        self._tally.note(
+            Asked(
+                method=incoming.method,
+                url=incoming.headers.get(URL, ""),
+                client=incoming.headers.get(CLIENT, ""),
+                agent=incoming.headers.get("User-Agent", ""),
+                status=answer.status,
+                outcome=answer.outcome,
+                details=answer.details,
+                sent=sending.sent,
+            )
+        )
         log_access(
             "request",
             client=incoming.headers.get(CLIENT),

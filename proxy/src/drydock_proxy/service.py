@@ -7,25 +7,30 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from drydock_cache.egress import UpstreamSettings
 from drydock_cache.errors import ConfigError, StoreError
 from drydock_cache.exchange import Exchange
+from drydock_cache.following import LockConflictError, follow
+from drydock_cache.lockfile import Locks
 from drydock_cache.policy import Policy
 from drydock_cache.store import Store
 from drydock_cache.upstream import Upstream
 
+from drydock_proxy.addons.admit_clients import AdmitClients
 from drydock_proxy.addons.answer_names import AnswerNames
 from drydock_proxy.addons.hand_over import HandOver
 from drydock_proxy.addons.limit_idle import LimitIdle
 from drydock_proxy.addons.route import Route
 from drydock_proxy.addons.serve_leaf import ServeLeaf
+from drydock_proxy.admission import Admission
 from drydock_proxy.authority import Authority
 from drydock_proxy.interception import Interception, port_error
 from drydock_proxy.listener import Listener
 from drydock_proxy.origin import Origin
+from drydock_proxy.rehearsals import Rehearsals
 from drydock_proxy.relay import Relay
 from drydock_proxy.status import StatusServer
 from drydock_proxy.tally import Tally
@@ -52,6 +57,8 @@ class ServiceSettings:
     dns: Listener | None = None
     dns_answer: str = ""
     export_ca: Path | None = None
+    locks: Locks = field(default_factory=Locks)
+    admission: Admission = field(default_factory=Admission)
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
         stack.push_async_callback(upstream.aclose)
         store = _open_store(settings.store)
         stack.callback(store.close)
+        _follow(store, settings.locks)
         authority = Authority.open(settings.state, settings.policy.intercepted_hosts, time.time())
         if settings.export_ca:
             authority.export(settings.export_ca)
@@ -89,6 +97,7 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
         stack.push_async_callback(relay.stop)
         interception = Interception(settings.tls, settings.proxy, settings.dns)
         interception.add(
+            AdmitClients(settings.admission),
             ServeLeaf(authority),
             Route(settings.policy, relay, tally),
             HandOver(origin, relay),
@@ -98,7 +107,10 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
             interception.add(AnswerNames(settings.policy, dns_answer, tally))
         stack.push_async_callback(interception.stop)
         await interception.start()
-        status = StatusServer(store, upstream, authority, tally, interception.is_listening)
+        admission = settings.admission
+        rehearsals = Rehearsals(exchange, store, upstream, settings.policy, tally, admission)
+        listening = interception.is_listening
+        status = StatusServer(store, upstream, authority, tally, listening, admission, rehearsals.routes())
         stack.push_async_callback(status.stop)
         try:
             await status.start(settings.status.host, settings.status.port)
@@ -107,6 +119,15 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
         flusher = asyncio.create_task(_flush(store), name="flush times of last use")
         stack.callback(flusher.cancel)
         yield Service(interception.proxy, interception.tls, Listener(*status.address), interception.dns)
+
+
+def _follow(store: Store, locks: Locks) -> None:
+    """Bind what is served to the locks; one that contradicts what was followed so far is reported, and not followed."""
+    try:
+        if locks.files:
+            follow(store, locks)
+    except (LockConflictError, StoreError) as error:
+        _log.error("%s Until then the locks that were followed before hold.", error)
 
 
 def _open_store(root: Path) -> Store:

@@ -3,13 +3,15 @@
 import html
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from drydock_cache.store import Store
 from drydock_cache.upstream import Upstream
 
+from drydock_proxy.admission import Admission
 from drydock_proxy.authority import Authority
 from drydock_proxy.tally import Tally
 
@@ -27,14 +29,21 @@ class StatusServer:
     """`/healthz` (the process answers), `/readyz` (it can serve), `/ca.pem`, `/stats` (JSON), `/metrics` (Prometheus), `/`."""
 
     def __init__(
-        self, store: Store, upstream: Upstream, authority: Authority, tally: Tally, listening: Callable[[], bool]
+        self,
+        store: Store,
+        upstream: Upstream,
+        authority: Authority,
+        tally: Tally,
+        listening: Callable[[], bool],
+        admission: Admission,
+        more: Iterable[web.RouteDef] = (),
     ) -> None:
         self._store = store
         self._upstream = upstream
         self._authority = authority
         self._tally = tally
         self._listening = listening
-        app = web.Application()
+        app = web.Application(middlewares=[_only_admitted(admission)])
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -43,6 +52,7 @@ class StatusServer:
                 web.get("/ca.pem", self._ca),
                 web.get("/stats", self._stats),
                 web.get("/metrics", self._metrics),
+                *more,
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS)
@@ -98,6 +108,20 @@ class StatusServer:
     def _snapshot(self) -> dict[str, object]:
         stored = {"mode": self._upstream.settings.mode.value, "stored_responses": self._store.index.count()}
         return stored | self._tally.snapshot(self._upstream.connections_tried)
+
+
+def _only_admitted(admission: Admission) -> Middleware:
+    """Return what answers clients of other networks with 403 before anything else looks at their request."""
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if admission.admits(request.remote or ""):
+            return await handler(request)
+        reason = f"drydock does not serve the network of {request.remote}."
+        mend = f"Start the proxy with --allow-client {request.remote}"
+        return web.json_response({"error": reason, "mend": mend}, status=403)
+
+    return refuse
 
 
 def _is_writable(root: Path) -> bool:

@@ -4,6 +4,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from drydock_proxy.record import TUNNEL, Asked, Record
+
 
 @dataclass
 class Tally:
@@ -15,6 +17,19 @@ class Tally:
     bytes_served: int = 0
     bytes_tunnelled: int = 0
     names_refused: int = 0
+    since_start: Record = field(default_factory=Record)
+    rehearsal: Record | None = None
+
+    def note(self, asked: Asked) -> None:
+        """Count one answer, or one attempt at a tunnel, here and in the records that are kept."""
+        if asked.method == TUNNEL:
+            self.tunnels[asked.outcome] += 1
+        else:
+            self.requests[asked.outcome] += 1
+            self.bytes_served += asked.sent
+        self.since_start.note(asked)
+        if self.rehearsal is not None:
+            self.rehearsal.note(asked)
 
     def snapshot(self, upstream_connections: int) -> dict[str, object]:
         """Return all counts as one JSON-ready mapping; times in seconds, sizes in bytes."""

@@ -8,7 +8,7 @@ import typer
 
 from drydock_cache import terminal
 from drydock_cache.errors import ConfigError
-from drydock_cache.plan import make_plan, plan_to_json
+from drydock_cache.plan import Plan, make_plan, plan_from_json, plan_to_json
 
 WorkersArgument = Annotated[
     list[Path] | None, typer.Argument(metavar="WORKER…", help="The Workers' folders.", show_default=False)
@@ -48,3 +48,11 @@ def find_workerd(named: Path | None) -> Path:
             "Name it with --workerd FILE, such as node_modules/@cloudflare/workerd-linux-64/bin/workerd",
         )
     return found
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan from its file; raise ConfigError when it cannot be read."""
+    try:
+        return plan_from_json(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ConfigError(f"The plan {path} cannot be read: {error.strerror}.", "Write it with: drydock plan") from None

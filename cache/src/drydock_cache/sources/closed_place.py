@@ -29,7 +29,8 @@ def closed_place(scratch: Path) -> Iterator[None]:
     """Put this process, for good, where nothing outside can be reached; call it in a process of its own with one thread.
 
     New user, network and mount namespaces serve where they are allowed. Where they are not, a container with no network
-    at all will do: there the container's resolv.conf is changed, and put back at the end. `scratch` holds small files.
+    at all will do: there the container's resolv.conf is changed, and put back at the end, unless it names 127.0.0.1 alone
+    already (an image's build has one that nobody may write). `scratch` holds small files.
     Raises DrydockError, saying why, when neither is possible.
     """
     refusal = _unshare()
@@ -45,8 +46,24 @@ def closed_place(scratch: Path) -> Iterator[None]:
     outside = [name for _, name in socket.if_nameindex() if name != "lo"]
     if outside:
         raise _impossible(f"namespaces are not allowed ({refusal}), and there are network interfaces: {', '.join(outside)}")
+    if _resolver_is_here():
+        yield
+        return
     with _changed_resolver(refusal):
         yield
+
+
+def _resolver_is_here() -> bool:
+    try:
+        return resolvers_of(RESOLV_CONF.read_text(errors="replace")) == ["127.0.0.1"]
+    except OSError:
+        return False
+
+
+def resolvers_of(text: str) -> list[str]:
+    """List the addresses that a resolv.conf names, in its order."""
+    words = (line.split() for line in text.splitlines())
+    return [word[1] for word in words if len(word) > 1 and word[0] == "nameserver"]
 
 
 def _impossible(why: str) -> DrydockError:

@@ -14,9 +14,11 @@ _SECONDS = 60.0
 # Functions that pywrangler's own sync calls; they read the wrangler configuration of the working directory.
 _ASK_PYWRANGLER = """
 import json, sys, click
+from importlib.metadata import version
 from pywrangler import utils
 try:
-    print(json.dumps([utils.get_python_version(), utils.get_uv_pyodide_interp_name(), utils.get_pyodide_index()]))
+    print(json.dumps([utils.get_python_version(), utils.get_uv_pyodide_interp_name(), utils.get_pyodide_index(),
+                      version("workers-py")]))
 except click.exceptions.Exit as refusal:
     sys.exit(refusal.exit_code)  # the reason was logged
 """
@@ -27,12 +29,13 @@ class SyncNeeds:
     """What `pywrangler sync` needs besides packages.
 
     `python_version` is like "3.14"; `archives` are the URLs of interpreters that uv would download; `index_url` is the
-    index of Pyodide packages. `notes` are sentences for the user.
+    index of Pyodide packages; `tool_version` is pywrangler's own. `notes` are sentences for the user.
     """
 
     python_version: str
     archives: tuple[str, ...]
     index_url: str
+    tool_version: str
     notes: tuple[str, ...] = ()
 
 
@@ -46,10 +49,10 @@ def ask_pywrangler(folder: Path, environ: Mapping[str, str]) -> SyncNeeds:
     # -I: a module in the Worker's folder must not pass for one of the standard library.
     printed = _run([str(python), "-I", "-c", _ASK_PYWRANGLER], folder, environ, "pywrangler")
     try:
-        version, interpreter, index = json.loads(printed.splitlines()[-1])
+        version, interpreter, index, tool = json.loads(printed.splitlines()[-1])
     except (ValueError, IndexError):
         raise DrydockError(
-            f"pywrangler was asked which Python {folder} needs: expected three names, found {printed!r}."
+            f"pywrangler was asked which Python {folder} needs: expected four names, found {printed!r}."
         ) from None
     archives, notes = [], []
     for name, request in (("Pyodide", interpreter), ("CPython", _native_request(version, folder, environ))):
@@ -62,7 +65,7 @@ def ask_pywrangler(folder: Path, environ: Mapping[str, str]) -> SyncNeeds:
             archives.append(strip_credentials(url))
         else:
             notes.append(f"uv takes {name} from {strip_credentials(url)}, which needs no fetching.")
-    return SyncNeeds(version, tuple(archives), index, tuple(notes))
+    return SyncNeeds(version, tuple(archives), index, tool, tuple(notes))
 
 
 def parse_downloads(text: str) -> str | None:

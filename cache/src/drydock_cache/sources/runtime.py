@@ -69,6 +69,18 @@ def runtime_date(workerd: Path) -> str:
     return version[1]
 
 
+def runtime_name(workerd: Path) -> str:
+    """Return the runtime's name with its version: that of the npm package it lies in, else the newest date it supports."""
+    manifest = workerd.resolve().parent.parent / "package.json"
+    try:
+        package = json.loads(manifest.read_text(encoding="utf-8"))
+        if "workerd" in package["name"]:
+            return f"workerd {package['version']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # it was put there by other means
+    return f"workerd of {runtime_date(workerd)}"
+
+
 def ask_runtime(workerd: Path, choice: RuntimeChoice, *, seconds: float = DEFAULT_SECONDS) -> RuntimeNeeds:
     """Start `workerd` with an empty Python Worker where nothing outside exists, and learn what it asks for.
 

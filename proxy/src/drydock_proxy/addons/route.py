@@ -17,6 +17,7 @@ from mitmproxy.proxy.tunnel import LayerStack
 
 from drydock_proxy.http_front import HttpFront, error_response
 from drydock_proxy.journal import log_access
+from drydock_proxy.record import TUNNEL, Asked
 from drydock_proxy.relay import Relay, Tunnel
 from drydock_proxy.tally import Tally
 
@@ -164,25 +165,28 @@ class Route:
         try:
             tunnel = await self._relay.dial(host, port)
         except UpstreamError as error:
-            self._tally.tunnels[error.failure] += 1
+            self._note(client, host, port, error.failure, error.status)
             log_access("tunnel", client=_address(client), host=host, port=port, outcome=error.failure, error=str(error))
             raise
-        self._tally.tunnels["opened"] += 1
+        self._note(client, host, port, "opened", 200)
         log_access("tunnel", client=_address(client), host=host, port=port, outcome="opened")
         self._dialled[client.id] = tunnel
         if client.timestamp_end is not None:  # it left meanwhile, and will not be said to leave again
             await self.client_disconnected(client)
 
     def _refused(self, client: Client, host: str, port: int, decision: HostDecision) -> None:
-        self._tally.tunnels["refused"] += 1
+        self._note(client, host, port, "refused", 403)
         log_access("refused", client=_address(client), host=host, port=port, reason=decision.reason, mend=decision.mend)
+
+    def _note(self, client: Client, host: str, port: int, outcome: str, status: int) -> None:
+        self._tally.note(Asked(TUNNEL, f"{host}:{port}", _address(client), "", status, outcome))
 
     def _unless_too_long(self, context: Context, data: bytes) -> layer.Layer | None:
         """Wait for the rest of a greeting."""
         return None if len(data) <= _LONGEST_GREETING else self._no_name(context, "the TLS greeting does not end")
 
     def _no_name(self, context: Context, reason: str, farewell: bytes = _UNRECOGNIZED_NAME) -> layer.Layer:
-        self._tally.tunnels["refused"] += 1
+        self._note(context.client, "", 0, "refused", 403)
         log_access("refused", client=_address(context.client), reason=reason)
         return Refusal(context, farewell)
 

@@ -1,0 +1,145 @@
+"""Large archives: memory stays flat, speed is that of tar and zstd, and a kill at any point leaves a store that is whole."""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from drydock_cache.blobs import Blob
+from drydock_cache.digest import Digest
+from drydock_cache.index import StoredResponse
+from drydock_cache.keys import CacheKey
+from drydock_cache.store import Store
+
+from cache.tests.archive.conftest import Sides, put, rows, url
+
+IMPORTER = Path(__file__).with_name("importer.py")
+LIMIT_KIB = 150_000_000 // 1024
+# How many bytes the large archive holds, and how often an import is killed.
+LARGE = int(os.environ.get("DRYDOCK_TEST_LARGE", 1 << 30))
+KILLS = int(os.environ.get("DRYDOCK_TEST_KILLS", "100"))
+
+
+def importer(*arguments: object) -> str:
+    done = subprocess.run([sys.executable, IMPORTER, *map(str, arguments)], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fill(root: Path, sizes: list[int], piece: bytes) -> None:
+    """Put assets of these sizes into a store, each different; straight to their names, since nothing here crashes."""
+    with closing(Store.open(root)) as store, store.index.transaction() as transaction:
+        for number, size in enumerate(sizes):
+            digest, fresh = hashlib.sha256(), root / "staging" / "fresh"
+            with fresh.open("wb") as file:
+                for start in range(0, size, len(piece)):
+                    data = number.to_bytes(8) + piece[8:] if start == 0 else piece
+                    data = data[: size - start]
+                    digest.update(data)
+                    if any(data):
+                        file.seek(start)
+                        file.write(data)
+                file.truncate(size)
+            blob = Blob(Digest(digest.hexdigest()), size)
+            store.blobs.path(blob.digest).parent.mkdir(exist_ok=True)
+            fresh.rename(store.blobs.path(blob.digest))
+            headers = (("content-type", "application/octet-stream"),)
+            transaction.put(StoredResponse(CacheKey(url(number)), 200, headers, blob, 1.0, 2.0))
+
+
+def test_ten_thousand_entries_in_flat_memory(sides: Sides) -> None:
+    shutil.rmtree(sides.near)
+    fill(sides.near, [random.Random(number).randrange(100, 9_000) for number in range(10_000)], os.urandom(9_000))
+    (archive,) = sides.export()
+    assert int(importer("measure", archive.path, sides.far)) < LIMIT_KIB
+    with closing(Store.open_read_only(sides.near)) as near, closing(Store.open_read_only(sides.far)) as far:
+        assert [(one.key, one.blob) for one in near.responses()] == [(one.key, one.blob) for one in far.responses()]
+
+
+def test_gigabytes_in_flat_memory(sides: Sides) -> None:
+    """In one blob and in many: what is declared is neither read nor kept at once."""
+    shutil.rmtree(sides.near)
+    fill(sides.near, [LARGE // 2, *[LARGE // 16] * 8], bytes(1 << 20))
+    (archive,) = sides.export()
+    assert archive.path.stat().st_size < LARGE // 50
+    assert int(importer("measure", archive.path, sides.far)) < LIMIT_KIB
+
+
+def test_a_kill_at_any_point_leaves_the_store_as_before_or_as_after(sides: Sides) -> None:
+    """No wrong byte, nothing lost, nothing left; and the next import succeeds. Each import replaces, adds and finds."""
+    for number in range(15):
+        put(sides.near, url(100 + number), os.urandom(5_000 + number), 3000.0)
+    page = "https://index.example/simple/pkg/"
+    put(sides.far, page, b"older", 10.0, ("accept", "accept-encoding"), "accept=a&accept-encoding=gzip")
+    put(sides.far, url(99), b"mine", 10.0)
+    (archive,) = sides.export()
+    before, after = importer("kill", archive.path, sides.far, KILLS, random.randrange(1 << 30)).split()
+    assert int(before) + int(after) == KILLS
+    assert int(before) > KILLS // 10  # the kills did hit imports that were at work
+
+
+def test_ctrl_c_leaves_a_store_that_goes_on(sides: Sides, tmp_path: Path) -> None:
+    """One line, exit status 130, and the same command succeeds afterwards."""
+    shutil.rmtree(sides.near)
+    fill(sides.near, [200_000_000], bytes(1 << 20))
+    (archive,) = sides.export()
+    command = [str(Path(sys.executable).with_name("drydock")), "import", str(archive.path), "--key", str(sides.key.signer)]
+    command += ["--store", str(sides.far)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(sides.far.glob("staging/*.folder/*")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert output == ""
+    assert "interrupted" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert not list((sides.far / "staging").iterdir())
+    assert subprocess.run(command, capture_output=True, check=True)
+    assert rows(sides.far) == rows(sides.near)
+
+
+@pytest.mark.parametrize(("kind", "times"), [("many small", 8), ("few large", 3)])
+def test_speed_is_near_that_of_tar_and_zstd(sides: Sides, tmp_path: Path, kind: str, times: int) -> None:
+    """A few times what `tar | zstd` takes for the same files, although everything is hashed, signed, synced and indexed.
+
+    The best of three rounds each, in turn, so that what else the machine does counts for both.
+    """
+    shutil.rmtree(sides.near)
+    fill(sides.near, [20_000] * 2_000 if kind == "many small" else [50_000_000] * 3, os.urandom(1 << 20))
+
+    def timed(work: Callable[[], object]) -> float:
+        begun = time.monotonic()
+        work()
+        return time.monotonic() - begun
+
+    def shell(line: str) -> None:
+        subprocess.run(["sh", "-c", line], check=True, cwd=tmp_path)
+
+    took: dict[str, list[float]] = {"pack": [], "export": [], "unpack": [], "import": []}
+    for number in range(3):
+        (tmp_path / f"plain-{number}").mkdir()
+        took["pack"].append(timed(lambda: shell("tar -cf - near/blobs | zstd -q -f -o plain.zst && sync plain.zst")))
+        took["export"].append(timed(partial(sides.export, f"made-{number}")))
+        took["unpack"].append(
+            timed(partial(shell, f"zstd -dc plain.zst | tar -xf - -C plain-{number} && sync -f plain-{number}"))
+        )
+        took["import"].append(timed(partial(sides.take, tmp_path / f"made-{number}", root=tmp_path / f"far-{number}")))
+    best = {name: min(times) for name, times in took.items()}
+    print(
+        f"{kind}: export {best['export'] / best['pack']:.2f}, import {best['import'] / best['unpack']:.2f} of tar and zstd: {best}"
+    )
+    assert best["export"] < times * best["pack"]
+    assert best["import"] < times * best["unpack"]

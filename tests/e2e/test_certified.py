@@ -1,0 +1,173 @@
+"""Runs that are certified, and the two walls of an offline stack, each with the other one down."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+from tests.compose import REPOSITORY, Project
+from tests.e2e.stack import RUNTIME_2024, STACK_2024, Stack, declare_stack
+from tests.internet.build_www import BUNDLE
+
+pytestmark = pytest.mark.timeout(900)
+
+# A bundle that nobody has: what a Worker that is asked for it gets, and how long it waits.
+MISSING = "https://pyodide.runtime-playground.workers.dev/pyodide-capnp-bin/missing.capnp.bin"
+FETCH = """
+import sys, time, urllib.error, urllib.request
+started = time.monotonic()
+try:
+    status, body = 200, urllib.request.urlopen(sys.argv[1], timeout=30).read()
+except urllib.error.HTTPError as error:
+    status, body = error.code, error.read()
+except OSError as error:
+    status, body = 0, str(error).encode()
+print(status, time.monotonic() - started)
+print(body.decode(errors="replace"))
+"""
+# Asks for nothing but a connection, past the proxy: the host by its name and by every address that the test knows of it.
+REACH = """
+import socket, sys
+for host in sys.argv[1:]:
+    try:
+        socket.create_connection((host, 443), timeout=3).close()
+        print("reached", host)
+    except OSError:
+        pass
+print("routes out:", sum(line.split()[1] == "00000000" for line in open("/proc/net/route").readlines()[1:]))
+"""
+
+
+def certify(stack: Stack, mode: str, scratch: Path, *workers: str) -> "subprocess.CompletedProcess[str]":
+    """Run docker/certify beside a project, as make does, with the world outside played by containers."""
+    settings = {
+        "COMPOSE_FILE": ":".join(str(file) for file in stack.project.files),
+        "COMPOSE_PROJECT_NAME": stack.project.name,
+        "CERTIFY_WITH": "internet" if mode == "rehearsal" else "",
+        "CERTIFY_NETWORK": "10.213.106",
+        "CERTIFICATE": f".scratch/{stack.project.name}-{mode}.json",
+    }
+    environment: Mapping[str, str] = {**os.environ, **stack.project.env, **settings}
+    command = [str(REPOSITORY / "docker" / "certify"), mode, *workers]
+    return subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def certificate(stack: Stack, mode: str) -> dict[str, object]:
+    path = REPOSITORY / ".scratch" / f"{stack.project.name}-{mode}.json"
+    found: dict[str, object] = json.loads(path.read_text())
+    path.unlink()
+    return found
+
+
+@pytest.fixture(scope="module")
+def project(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """A project with an empty store. workerd asks the proxy for its bundle, since no view shows it one on disk."""
+    env = {**RUNTIME_2024, "E2E_RUNTIME_VIEW": ""}
+    stack = declare_stack(declare_project, tmp_path_factory.mktemp("certified"), "certified", 105, env)
+    stack.project.compose("create", "--build", "proxy")
+    return stack
+
+
+def test_a_sealed_run_from_an_empty_store_fails_and_says_what_is_missing(project: Stack, tmp_path: Path) -> None:
+    """The check can fail: the Worker does not come up, its bundle is listed, and nothing was tried."""
+    done = certify(project, "offline", tmp_path, "hello")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"{BUNDLE.rpartition('/')[2]}: 504, asked by 10.213.106." in done.stdout
+    found = certificate(project, "offline")
+    assert (found["mode"], found["upstream_connections"], found["hits"]) == ("offline", 0, 0)
+    assert found["misses"]
+
+
+def test_a_rehearsal_lists_the_miss_with_the_service_that_asked(project: Stack, tmp_path: Path) -> None:
+    """workerd names itself to nobody; Docker knows whose address it was."""
+    done = certify(project, "rehearsal", tmp_path, "hello")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "the Worker answers / with 200" in done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("miss: ")]
+    assert f"{BUNDLE.rpartition('/')[2]}: 200, asked by hello (10.213.106." in line
+    found = certificate(project, "rehearsal")
+    assert (found["mode"], found["hits"], found["misses"]) == ("rehearsal", 0, 1)
+    versions = found["versions"]
+    assert isinstance(versions, dict)
+    assert versions["wrangler"] == RUNTIME_2024["WRANGLER_VERSION"]
+
+
+def test_after_the_rehearsal_the_sealed_run_is_clean(project: Stack, tmp_path: Path) -> None:
+    """From empty volumes the real workerd starts and answers: 0 upstream connections, N hits, 0 misses."""
+    done = certify(project, "offline", tmp_path, "hello")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the Worker answers / with 200" in done.stderr
+    assert "0 upstream connections, 1 hits, 0 misses; " in done.stdout
+    found = certificate(project, "offline")
+    assert [found[name] for name in ("upstream_connections", "hits", "misses")] == [0, 1, 0]
+
+
+def fetch(stack: Stack, url: str) -> tuple[int, float, str]:
+    """Ask for a URL from inside of a Worker's container; return status, seconds and body."""
+    done = stack.project.compose("run", "--rm", "--no-deps", "-T", "hello-js", "python3", "-c", FETCH, url)
+    head, _, body = done.stdout.partition("\n")
+    status, seconds = head.split()
+    return int(status), float(seconds), body
+
+
+def reach(stack: Stack, *hosts: str) -> str:
+    """Try to connect from the proxy's own container, past the proxy."""
+    return stack.project.exec("proxy", "python3", "-c", REACH, *hosts).stdout
+
+
+def test_the_proxys_wall_holds_with_a_network_that_leads_out(
+    declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The internet is a connection away, and is not asked: a 504 within a second that names the URL, the reason and the command."""
+    scratch = tmp_path_factory.mktemp("mode")
+    stack = declare_stack(declare_project, scratch, "mode-alone", 107, {**RUNTIME_2024, "DRYDOCK_MODE": "offline"})
+    stack.project.up("internet", "proxy")
+    assert "reached internet" in reach(stack, "internet"), "the other wall is not down"
+    before = stack.internet.connections()
+    status, seconds, body = fetch(stack, MISSING)
+    assert (status, seconds < 1) == (504, True), (status, seconds, body)
+    told = json.loads(body)
+    assert told["url"] == MISSING
+    assert "offline" in told["reason"]
+    assert "drydock warm --url" in told["mend"]
+    assert stack.stats()["upstream_connections"] == 0
+    assert stack.internet.connections() == before
+
+
+def test_the_networks_wall_holds_with_a_proxy_that_would_ask(
+    declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The proxy tries, and reaches nobody: no route leads out, whatever the proxy believes."""
+    files = (*STACK_2024, "docker/offline.compose.yml", "tests/e2e/one-wall.compose.yml")
+    scratch = tmp_path_factory.mktemp("network")
+    stack = declare_stack(declare_project, scratch, "network-alone", 108, RUNTIME_2024, files)
+    stack.project.up("internet", "proxy", "gateway")
+    container = stack.project.compose("ps", "--quiet", "internet").stdout.strip()
+    shown = subprocess.run(
+        ["docker", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.Gateway}} {{end}}", container],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert shown
+    assert reach(stack, "internet", *shown) == "routes out: 0\n"
+    status, _, body = fetch(stack, MISSING)
+    assert status in (502, 504), body
+    assert stack.internet.connections() == 0
+    # the gateway passes the status page on, which an internal network does not publish
+    with build_opener(ProxyHandler({})).open(
+        f"http://127.0.0.1:{stack.project.port('gateway', 8080)}/stats", timeout=30
+    ) as answer:
+        stats = json.load(answer)
+    assert (stats["mode"], stats["requests"]) == ("online", {"error": 1})
