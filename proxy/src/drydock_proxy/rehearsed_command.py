@@ -13,6 +13,8 @@ from drydock_cache.errors import ConfigError
 _TOOLS = ("wrangler", "workerd")
 _VERSION = re.compile(r"\d+\.\d+[\w.-]*|\d{4}-\d{2}-\d{2}")
 _SECONDS = 20.0
+# wrangler looks for an update, and tells its usage, even when it is asked for its version
+_QUIET = {"WRANGLER_HIDE_BANNER": "true", "WRANGLER_SEND_METRICS": "false"}
 
 
 @contextmanager
@@ -47,7 +49,9 @@ def _asked(tool: str) -> str:
     if (path := shutil.which(tool)) is None:
         return ""
     try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=_SECONDS, check=False, env=os.environ | _QUIET
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     found = _VERSION.search(done.stdout)
