@@ -6,10 +6,9 @@ from pathlib import Path
 
 from drydock_cache.errors import ConfigError
 from drydock_cache.sources.wrangler_config import CONFIG_NAMES, find_config
+from worker_commands import WORDS
 
-# worker-entrypoint's own words; everything else is a program.
-NEEDS_WORKER = frozenset({"dev", "sync", "deploy"})
-_USAGE = "Say what to run: ci-entrypoint [--worker FOLDER] sync | dev | deploy --dry-run | COMMAND [ARGUMENTS…]"
+_USAGE = "Say what to run: ci-entrypoint [--worker FOLDER] sync | dev | migrate | deploy --dry-run | COMMAND [ARGUMENTS…]"
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ def read_task(arguments: Sequence[str], here: Path, work: Path) -> Task:
     Raise ConfigError for arguments that say nothing to run, and for a Worker that is not there or not the first one in `work`.
     """
     named, command = _split(arguments)
-    if named is None and command[0] not in NEEDS_WORKER:
+    if named is None and command[0] not in WORDS:
         return Task(command, here, None)
     worker = here / named if named is not None else here
     if worker.resolve() == work.resolve():  # mounted there, or laid out before

@@ -8,7 +8,10 @@ from drydock_cache.sources.closed_place import resolvers_of
     ("text", "found"),
     [
         ("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", ["127.0.0.1"]),
-        ("# nameserver 127.0.0.1\nsearch corp.example\nnameserver\t10.0.0.2\nnameserver 127.0.0.1\n", ["10.0.0.2", "127.0.0.1"]),
+        (
+            "# nameserver 127.0.0.1\nsearch corp.example\nnameserver\t10.0.0.2\nnameserver 127.0.0.1\n",
+            ["10.0.0.2", "127.0.0.1"],
+        ),
         ("; generated\nnameserver\n", []),
         ("", []),
     ],

@@ -98,7 +98,7 @@ class DecompressedReader:
             if self._decompressor.needs_input and not (data := self._source(_PIECE)):
                 raise ArchiveError(f"The archive is refused: it is cut off; {self._missing()}.")
             try:
-                out = self._decompressor.decompress(data, _PIECE)
+                out: bytes = self._decompressor.decompress(data, _PIECE)
             except zstd.ZstdError as error:
                 raise ArchiveError(f"The archive is refused: it is no zstd file, or damaged ({error}).") from error
             if out:
