@@ -57,17 +57,16 @@ def python(project: Project, code: str) -> str:
     return project.compose("--profile", "carry", *arguments).stdout
 
 
-def carry(project: Project, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def carry(project: Project, *arguments: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
     """Run docker/carry on a project, as make does."""
-    return run(
-        "docker/carry", *arguments, check=check, COMPOSE_PROJECT_NAME=project.name, COMPOSE_FILE="compose.yml", **project.env
-    )
+    env = {"COMPOSE_PROJECT_NAME": project.name, "COMPOSE_FILE": "compose.yml", **project.env, **env}
+    return run("docker/carry", *arguments, check=check, **env)
 
 
 @pytest.fixture(scope="module")
 def near(declare_project: Callable[..., Project]) -> Project:
     """A project whose store has three assets."""
-    project = declare_project("carry-near", ("compose.yml",), RUNTIME_2024)
+    project = declare_project("carry-near", ("compose.yml",), RUNTIME_2024 | {"DRYDOCK_NETWORK": "10.213.131"})
     project.compose("build", "proxy")
     python(project, FILL)
     return project
@@ -76,20 +75,43 @@ def near(declare_project: Callable[..., Project]) -> Project:
 def test_a_store_is_carried_from_one_project_to_another(
     near: Project, declare_project: Callable[..., Project], tmp_path: Path
 ) -> None:
-    """In parts, with the signer that the near side printed; the files come back under the names that were asked for."""
-    far = declare_project("carry-far", ("compose.yml",), RUNTIME_2024)
+    """In parts, with the signer that the near side printed, from a folder that nobody else may look into."""
+    far = declare_project("carry-far", ("compose.yml",), RUNTIME_2024 | {"DRYDOCK_NETWORK": "10.213.132"})
+    tmp_path.chmod(0o700)
     said = carry(near, "export", str(tmp_path / "team.drydock"), "--split", "64K").stdout
     signer = re.search(r"signed by (ed25519:[0-9a-f]{64})", said)
     assert signer, said
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["team.drydock.001"]
     again = carry(near, "export", str(tmp_path / "team.drydock"), check=False)
     assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    (tmp_path / "team.drydock.001").chmod(0o600)
+    unreadable = carry(far, "import", str(tmp_path / "team.drydock"), check=False)
+    assert (unreadable.returncode, "chmod a+r" in unreadable.stderr) == (1, True)
+    (tmp_path / "team.drydock.001").chmod(0o644)
+    assert "is not there" in carry(far, "import", str(tmp_path / "other"), check=False).stderr
     refused = carry(far, "import", str(tmp_path / "team.drydock"), check=False)
     assert refused.returncode == 1
     assert f"--key {signer[1]}" in refused.stderr
     carry(far, "import", str(tmp_path / "team.drydock"), "--key", signer[1])
     assert python(far, LIST) == python(near, LIST)
     assert len(python(far, LIST).splitlines()) == 3
+
+
+def test_the_projects_images_travel_with_the_store(
+    near: Project, declare_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    """All that the stack needs, loaded on the far side: neither a registry nor a build is needed there."""
+    near.compose("build", "proxy", "hello", "gateway")
+    far = declare_project("carry-images", ("compose.yml",), RUNTIME_2024 | {"DRYDOCK_NETWORK": "10.213.133"})
+    said = carry(near, "export", str(tmp_path / "all.drydock"), IMAGES="1").stdout
+    signer = re.search(r"signed by (ed25519:[0-9a-f]{64})", said)
+    assert signer, said
+    loaded = carry(far, "import", str(tmp_path / "all.drydock"), "--key", signer[1]).stdout
+    names = set(near.compose("config", "--images").stdout.split())
+    assert len(names) == 3
+    assert {line.removeprefix("Loaded image: ") for line in loaded.splitlines() if line.startswith("Loaded image: ")} == names
+    assert python(far, LIST) == python(near, LIST)
+    assert [path.name for path in tmp_path.iterdir()] == ["all.drydock"]
 
 
 def test_what_signs_is_not_where_the_proxys_key_is(near: Project) -> None:

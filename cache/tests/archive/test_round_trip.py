@@ -12,6 +12,7 @@ from drydock_cache.archive.contents import gather, read_inventory, write_invento
 from drydock_cache.archive.layout import ArchiveError
 from drydock_cache.archive.parts import PartWriter
 from drydock_cache.archive.signing import own_key
+from drydock_cache.archive.writing import read_images
 from drydock_cache.archive.zstd_stream import CompressedWriter
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
@@ -28,6 +29,40 @@ def test_what_was_exported_is_imported_byte_for_byte(sides: Sides) -> None:
     assert rows(sides.far) == rows(sides.near)
     assert done.adoption.fates[Fate.NEW] == 7
     assert not list((sides.far / "staging").iterdir())
+
+
+def test_everything_at_once_is_carried(sides: Sides) -> None:
+    """Blobs, two locks and container images in one archive: the images come out as they went in, or are passed over."""
+    (sides.folder / "saved.tar").write_bytes(os.urandom(700_000))
+    images = read_images(sides.folder / "saved.tar", lambda _: None)
+    (archive,) = sides.export(locks={"assets.registry.lock": b"# two\n", "assets.lock": b"# one\n"}, images=images)
+    target = sides.folder / "out.tar"
+    done = sides.take(archive.path, images=target)
+    assert rows(sides.far) == rows(sides.near)
+    assert target.read_bytes() == (sides.folder / "saved.tar").read_bytes()
+    assert (done.locks, done.images) == ({"assets.lock": b"# one\n", "assets.registry.lock": b"# two\n"}, 700_000)
+    target.unlink()
+    assert sides.take(archive.path).images == 700_000
+    assert not target.exists()
+    assert not list((sides.far / "staging").iterdir())
+
+
+def test_images_that_change_while_they_are_exported_leave_nothing(sides: Sides) -> None:
+    saved = sides.folder / "saved.tar"
+    for changed in (b"other", b"longer than it was"):
+        saved.write_bytes(b"saved")
+        images = read_images(saved, lambda _: None)
+        saved.write_bytes(changed)
+        with pytest.raises(ArchiveError, match="expected sha256"):
+            sides.export(images=images)
+    saved.write_bytes(b"saved")
+    images = read_images(saved, lambda _: None)
+    saved.write_bytes(b"sa")
+    with pytest.raises(ArchiveError, match="is shorter than"):
+        sides.export(images=images)
+    assert not [path.name for path in sides.folder.iterdir() if "export" in path.name]
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        read_images(sides.folder / "nothing", lambda _: None)
 
 
 def test_blobs_are_as_a_fetch_would_have_left_them(sides: Sides) -> None:

@@ -82,12 +82,12 @@ class Manifest:
         file.seek(0)
         self._number = 0
         head = _head(self._line())
-        sizes: dict[str, int] = {}
-        for kind, count in (("member", head.members), ("blob", head.blobs)):
-            for name, size in self._sized(kind, count):
-                sizes[BLOBS + name if kind == "blob" else name] = size
+        members = dict(self._sized("member", head.members))
+        blobs = {BLOBS + name: size for name, size in self._sized("blob", head.blobs)}
         held = tuple(Blob(self._digest(name), size) for name, size in self._sized("held", head.held))
-        if len(sizes) != head.members + head.blobs or list(sizes) != sorted(sizes, key=self._order):
+        sizes = members | blobs
+        in_order = all(list(names) == sorted(names, key=self._order) for names in (members, blobs))
+        if len(sizes) != head.members + head.blobs or not in_order:
             raise refused(1, "does not lead to members in their order, each once")
         self.listing = Listing(head, dict(sorted(sizes.items(), key=lambda item: order(item[0]))), held)
         self._rows_at = (file.tell(), self._number)
