@@ -149,7 +149,7 @@ def test_style_is_clean_whatever_a_worker_is_called(repository: Path, name: str)
 
 
 def test_a_new_worker_passes_its_own_checks_at_once(tmp_path: Path, pyodide: Any) -> None:
-    """Types, the kit's rules and its tests, which also ask it for /health in real Pyodide."""
+    """Types, the kit's rules, its tests, which also ask it for /health in real Pyodide, and the curl lines of its README."""
     root = copy_all(tmp_path / "repository")
     make(root, "zoo")
     packages = tmp_path / "packages"
@@ -158,10 +158,13 @@ def test_a_new_worker_passes_its_own_checks_at_once(tmp_path: Path, pyodide: Any
     (packages / "python_modules").symlink_to(pyodide.modules)
     environ = {**os.environ, "WORKERS_PYODIDE": str(packages), "NODE24": pyodide.node}
     environ |= {"PYTHONPATH": str(root / "workers/kit/src"), "PYTEST_ADDOPTS": f"-vv --basetemp={tmp_path / 'pytest'}"}
+    readme = "workers/pyodide/tests/test_readmes.py::test_the_curl_lines_of_the_readme_answer[zoo]"
+    commands = f"docker/check-worker zoo && {sys.executable} -m pytest '{readme}'"
     done = subprocess.run(
-        ["docker/check-worker", "zoo"], cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=280
+        ["sh", "-c", commands], cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_the_curl_lines_of_the_readme_answer[zoo] PASSED" in done.stdout
     for tier in ("cpython", "pyodide"):
         assert f"test_health_is_ok_and_shows_no_secret[{tier}] PASSED" in done.stdout
     assert " skipped" not in done.stdout

@@ -19,7 +19,7 @@ def database() -> Iterator[Database]:
     binding.close()
 
 
-async def test_of_two_runs_at_once_one_gets_the_mark(database: Database) -> None:
+async def test_a_mark_that_is_claimed_is_not_free(database: Database) -> None:
     assert [await claim(database, "reminder:a:1", NOW) for _ in range(2)] == [True, False]
 
 

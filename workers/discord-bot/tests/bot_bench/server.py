@@ -4,7 +4,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -41,6 +41,8 @@ class Answer:
     hang: bool = False
     cut: bool = False
     """Whether the connection ends before the length that was promised."""
+    late: bool = False
+    """Whether it waits until the test releases it."""
 
 
 def as_json(value: object, status: int = 200, **headers: str) -> Answer:
@@ -59,6 +61,11 @@ LIST = as_json(["no", "object"])
 def busy(after: str) -> Answer:
     """Return Discord's 429."""
     return as_json({"message": "You are being rate limited.", "retry_after": 0.1, "global": False}, 429, retry_after=after)
+
+
+def late(answer: Answer) -> Answer:
+    """Return the answer as one that waits for `Service.release`."""
+    return replace(answer, late=True)
 
 
 class Service:
@@ -92,6 +99,10 @@ class Service:
         with self._changed:
             self.received, self._released = [], threading.Event()
             self._next.clear()
+
+    def release(self) -> None:
+        """Let late and hanging answers end."""
+        self._released.set()
 
     def wait_for(self, count: int) -> list[Received]:
         """Return the requests once there are `count`; fail after a while."""
@@ -129,6 +140,8 @@ class Service:
                     self.close_connection = True
                     released.wait(LONGEST_HANG)
                     return
+                if answer.late:
+                    released.wait(LONGEST_HANG)
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)

@@ -2,12 +2,13 @@
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from bot_bench.bench import DIGEST, REMINDERS, Bench
-from bot_bench.server import CUT, HANG, HTML, LIST, NOT_GZIP, Answer, as_json, busy
+from bot_bench.server import CUT, HANG, HTML, LIST, NOT_GZIP, Answer, as_json, busy, late
 from bot_bench.services import event, events
 
 FAULTS = {
@@ -41,6 +42,21 @@ def test_every_event_of_the_next_48_hours_is_reminded_of_once(bench: Bench, now:
     assert {request.path for request in bench.posted()} == {"/api/v10/webhooks/102/token-reminders"}
     assert bench.fire(REMINDERS, now + timedelta(days=1)).status_code == 200
     assert len(bench.posted()) == 2
+
+
+@pytest.mark.parametrize("cron", [REMINDERS, DIGEST])
+def test_two_runs_at_once_send_each_message_once(bench: Bench, now: datetime, cron: str) -> None:
+    """The second run comes and goes while the first one waits for Discord, whose answer to it is late."""
+    found = events(event("a", now + timedelta(hours=3)), event("b", now + timedelta(hours=47)))
+    bench.services.sanity.then(found, found)
+    bench.services.discord.then(late(as_json({"id": "1"})))
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(bench.fire, cron, now)
+        bench.services.discord.wait_for(1)
+        assert bench.fire(cron, now).status_code == 200
+        bench.services.discord.release()
+    expected = [["Event a"], ["Event b"]] if cron == REMINDERS else [["This week"]]
+    assert sorted(titles(request) for request in bench.posted()) == expected
 
 
 def test_sanity_is_asked_for_48_hours_from_the_time_of_the_cron(bench: Bench, now: datetime) -> None:

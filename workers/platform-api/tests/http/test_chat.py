@@ -58,6 +58,24 @@ def test_an_answer_is_streamed_when_asked(api: Any, upstreams: Upstreams, word: 
     assert "".join(piece["text"] for _, piece in middle) == f"When is {word} ☃? "
 
 
+# In Pyodide alone: Starlette's TestClient waits for whole bodies.
+@pytest.mark.parametrize("session", ["pyodide"], indirect=True, scope="session")
+def test_a_piece_is_sent_before_the_model_has_finished(api: Any, upstreams: Upstreams, word: str) -> None:
+    """The caller reads the first words while the model is still held back."""
+    upstreams.publish("event", word)
+    upstreams.fail(f"ai:{word}", Fault.PAUSED)
+    upstreams.resumed.clear()
+    headers = {"CF-Connecting-IP": api.address}
+    with api.session.stream("POST", PATH, headers=headers, json={"question": f"When is {word}", "stream": True}) as response:
+        pieces, come = response.iter_text(), ""
+        while "event: text" not in come:
+            come += next(pieces)
+        upstreams.resumed.set()
+        rest = "".join(pieces)
+    assert [name for name, _ in events_of(come)] == ["sources", "text"]
+    assert [name for name, _ in events_of(rest)] == ["text", "text", "done"]
+
+
 def test_nothing_found_is_streamed_too(api: Any, word: str) -> None:
     """A streamed answer without content has the same form."""
     events = events_of(api.post(PATH, json={"question": f"What about {word}?", "stream": True}).text)

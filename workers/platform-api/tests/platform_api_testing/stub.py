@@ -41,6 +41,8 @@ class Fault(Enum):
     """401, as for a token that is no longer valid."""
     CUT = auto()
     """A stream that breaks within an event (AI alone)."""
+    PAUSED = auto()
+    """A stream that goes on after its first event when the test says so (AI alone)."""
 
 
 class Upstreams:
@@ -54,6 +56,7 @@ class Upstreams:
         self.prompts: list[dict[str, Any]] = []
         self.notifications: list[tuple[str, dict[str, Any]]] = []
         self.released = threading.Event()
+        self.resumed = threading.Event()
         self.url = ""
 
     def publish(self, type_name: str, slug: str, **fields: Any) -> None:
@@ -156,14 +159,16 @@ class Handler(BaseHTTPRequestHandler):
         question = inputs["messages"][-1]["content"]
         words = question.split()
         named = [f"ai:{word}" for word in words]
-        cut = any(self.upstreams.faults.get(name) is Fault.CUT for name in named)
-        if self.failed([] if cut else named):
+        found = {self.upstreams.faults.get(name) for name in named}
+        cut = Fault.CUT in found
+        if self.failed([] if found & {Fault.CUT, Fault.PAUSED} else named):
             return
         if not inputs.get("stream"):
             self.reply(200, {"response": f"You asked: {question}"})
             return
         events = b"".join(b"data: " + json.dumps({"response": f"{word} "}).encode() + b"\n\n" for word in words)
-        self.reply(200, events + (b"data: {broken\n\n" if cut else b"data: [DONE]\n\n"), "text/event-stream")
+        events += b"data: {broken\n\n" if cut else b"data: [DONE]\n\n"
+        self.reply(200, events, "text/event-stream", pause_at=events.index(b"\n\n") + 2 if Fault.PAUSED in found else None)
 
     def notify(self, kind: str, body: dict[str, Any]) -> None:
         """Take a notification."""
@@ -227,8 +232,9 @@ class Handler(BaseHTTPRequestHandler):
         *,
         encoding: str | None = None,
         retry_after: str | None = None,
+        pause_at: int | None = None,
     ) -> None:
-        """Send one response."""
+        """Send one response; with `pause_at` so many bytes of it, and the others when the test resumes it."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", content_type)
@@ -237,7 +243,11 @@ class Handler(BaseHTTPRequestHandler):
             if value is not None:
                 self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if pause_at is not None:
+            self.wfile.write(content[:pause_at])
+            self.wfile.flush()
+            self.upstreams.resumed.wait(10)
+        self.wfile.write(content[pause_at or 0 :])
 
     def log_message(self, format: str, *arguments: Any) -> None:  # the name that the base class has
         """Stay silent: pytest shows what failed."""

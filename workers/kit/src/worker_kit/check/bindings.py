@@ -87,4 +87,4 @@ def _asks_one_column(query: ast.expr) -> bool:
 
 
 def _is_kv_name(name: str) -> bool:
-    return name.lower() == "kv" or name.lower().endswith("_kv")
+    return "kv" in name.lower().split("_")

@@ -8,6 +8,7 @@ from worker_kit.check.rule import Rule
 
 _CREATES = ("create_", "upsert", "get_or_create", "find_or_create", "insert_or_")
 _ID_ENDINGS = ("id", "key", "slug")
+_HANDS_ON = (ast.Call, ast.keyword, ast.Dict, ast.List, ast.Tuple, ast.Return, ast.FormattedValue)
 
 
 def _find(module: Module) -> Iterator[ast.AST]:
@@ -42,7 +43,7 @@ def _uses_after(module: Module, nodes: list[ast.AST], create: ast.Await, name: s
         if isinstance(node, ast.Name) and node.id == name and (node.lineno, node.col_offset) > end:
             if isinstance(node.ctx, ast.Store):
                 return  # from here on the name holds something else
-            if isinstance(module.parents[node], (ast.Call, ast.keyword)):
+            if isinstance(module.parents[node], _HANDS_ON):
                 yield node
 
 
@@ -56,6 +57,8 @@ RULE = Rule(
         "    return token(user_id)  # bad\n",
         "async def login(db, number):\n    user_id = 'github_' + number\n    user = await users.upsert(id=user_id)\n"
         "    await create_session(db, user=user_id)  # bad\n    return user\n",
+        "async def login(db, number):\n    user_id = f'github_{number}'\n    await create_user(db, user_id)\n"
+        "    return {'user': user_id}  # bad\n",
     ),
     good=(
         "async def login(db, number):\n    user_id = f'github_{number}'\n    user = await create_user(db, user_id)\n"

@@ -22,7 +22,11 @@ def _decides(module: Module, node: ast.AST) -> bool:
             return True
         if isinstance(parent, ast.Assign):
             return any(_is_kept_or_compared(module, target) for target in parent.targets)
-        if not isinstance(parent, (ast.BinOp, ast.Call, ast.List, ast.Tuple)):
+        if isinstance(parent, ast.AnnAssign):
+            return _is_kept_or_compared(module, parent.target)
+        if isinstance(parent, ast.NamedExpr) and _is_kept_or_compared(module, parent.target):
+            return True
+        if not isinstance(parent, (ast.BinOp, ast.Call, ast.List, ast.Tuple, ast.Dict, ast.NamedExpr)):
             return False
         if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute) and parent.func.attr == "append":
             return True
@@ -53,6 +57,9 @@ RULE = Rule(
     bad=(
         "import time\n\ndef allowed(last):\n    return time.monotonic() - last > 60  # bad\n",
         "import time\n\nclass Limit:\n    def hit(self):\n        self.last = time.monotonic()  # bad\n",
+        "import time\n\nclass Limit:\n    def hit(self):\n        self.last: float = time.monotonic()  # bad\n",
+        "import time\n\ndef hit(hits, key):\n    hits[key] = {'at': time.monotonic()}  # bad\n",
+        "import time\n\ndef allowed(last):\n    return (now := time.monotonic()) - last > 60, now  # bad\n",
         "from time import monotonic\n\ndef hit(hits, key):\n    now = monotonic()  # bad\n    hits[key] = now\n",
         "import time\n\ndef hit(hits):\n    hits.append(time.monotonic())  # bad\n",
         "import time\n\nstate = {}\nstate['started'] = time.monotonic()  # bad\n",
@@ -65,5 +72,7 @@ RULE = Rule(
         "from datetime import UTC, datetime\n\ndef expired(until):\n    return datetime.now(UTC) > until\n",
         "import time\n\nasync def wait(run):\n    await run(until=time.monotonic())\n    print(-time.monotonic())\n",
         "import time\n\ndef now():\n    return time.monotonic()\n",
+        "import time\n\ndef probe(run):\n    started: float = time.monotonic()\n    run()\n"
+        "    print((end := time.monotonic()) - started)\n    return {'latency': end - started}\n",
     ),
 )

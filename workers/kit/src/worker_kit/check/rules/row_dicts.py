@@ -7,15 +7,21 @@ from worker_kit.check.bindings import is_d1_row
 from worker_kit.check.module import Module
 from worker_kit.check.rule import Rule
 
+_OF_DICTS = frozenset({"get", "items", "keys", "values"})
+
 
 def _find(module: Module) -> Iterator[ast.AST]:
     return (node for node in module.nodes if any(_is_row(module, taken) for taken in _taken_for_dicts(module, node)))
 
 
 def _taken_for_dicts(module: Module, node: ast.AST) -> list[ast.expr]:
-    """Return the expressions that `dict(…)`, `{**…}` or `…["column"]` takes for dictionaries."""
-    if isinstance(node, ast.Call) and module.is_builtin(node.func, "dict"):
-        return node.args
+    """Return what `dict(…)`, `{**…}`, `f(**…)`, `…["column"]` or `….items()` takes for dictionaries."""
+    if isinstance(node, ast.Call):
+        spread = [keyword.value for keyword in node.keywords if keyword.arg is None]
+        if module.is_builtin(node.func, "dict"):
+            return [*node.args, *spread]
+        asked = isinstance(node.func, ast.Attribute) and node.func.attr in _OF_DICTS
+        return [*spread, node.func.value] if asked and isinstance(node.func, ast.Attribute) else spread
     if isinstance(node, ast.Dict):
         return [value for key, value in zip(node.keys, node.values, strict=True) if key is None]
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
@@ -52,6 +58,8 @@ RULE = Rule(
         "    for row in rows:\n        print(row['name'])  # bad\n",
         "async def user(db):\n    statement = db.prepare('SELECT 1 AS a')\n    row = await statement.first()\n"
         "    return {**row}  # bad\n",
+        "async def user(env):\n    row = await env.DB.prepare('SELECT 1 AS a').first()\n"
+        "    print(row.get('a'))  # bad\n    return User(**row)  # bad\n",
     ),
     good=(
         "from worker_kit.d1 import Database\n\nasync def user(db: Database):\n"
@@ -61,7 +69,7 @@ RULE = Rule(
         "async def count(env):\n    hits = await env.DB.prepare('SELECT 1 AS hits').first('hits')\n    return {'hits': hits}\n",
         "async def rows(db, more):\n    query = db.select()\n    query = query.where(more)\n    found = await query.all()\n"
         "    found = found.rows\n    return dict(found), found.results['a']\n",
-        "def pairs(items):\n    return dict(items)\n",
+        "def pairs(items, more):\n    return dict(items.items(), **more)\n",
         "def pick(rows):\n    return [dict(row) for row in rows]\n",
     ),
 )

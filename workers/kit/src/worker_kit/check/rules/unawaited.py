@@ -55,6 +55,7 @@ RULE = Rule(
         "async def add(env):\n    env.DB.prepare('DELETE FROM u').run()  # bad\n",
         "async def get(settings):\n    if settings.kv.get('a'):  # bad\n        return 1\n    return 0\n",
         "import json\n\nasync def get(env):\n    kv = env.CACHE_KV\n    return json.loads(kv.get('a'))  # bad\n",
+        "async def get(env):\n    env.KV_CACHE.put('a', 'b')  # bad\n",
         "async def get(env):\n    row = env.DB.prepare('SELECT 1 AS a').first()  # bad\n    if row:\n        pass\n",
         "async def get(env):\n    first = env.KV.get('a')  # bad\n    second = first\n    first = second\n",
         "async def get(env):\n    return 1 if env.KV.get('a') else 0  # bad\n",
