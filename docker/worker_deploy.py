@@ -80,9 +80,11 @@ class Deployment:
             print(bundled.output, bundled.errors, file=sys.stderr)
             raise WorkerError(f"{configuration.name} cannot be bundled: {bundled.failure.reason}; wrangler's message is above")
         form = read_form(form_file.read_bytes())
-        size = re.search(r"Total Upload: (.*)", bundled.output)
-        for line in describe(form, configuration, declared, size[1] if size else "unknown", tuple(given)):
-            print(line, flush=True)
+        # A check goes before the deployment that prints the report.
+        if not self._options.check:
+            size = re.search(r"Total Upload: (.*)", bundled.output)
+            for line in describe(form, configuration, declared, size[1] if size else "unknown", tuple(given)):
+                print(line, flush=True)
         faults = find_faults(self._service, configuration, declared, (binding["name"] for binding in form.bindings))
         if self._options.dry_run:
             for fault in faults:

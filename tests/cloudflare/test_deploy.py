@@ -145,10 +145,12 @@ def test_local_secrets_never_leave(deploy: Callable[..., Deploy], played: Played
 
 
 def test_a_check_stops_before_the_upload(deploy: Callable[..., Deploy], played: Played) -> None:
-    """`--check` asks Cloudflare for the secrets and changes nothing; it fails where a deployment would."""
+    """`--check` asks Cloudflare for the secrets and changes nothing; it fails where a deployment would, and leaves the report to that."""
     played.cloudflare.scripts["discord-bot"] = Script(secrets={"API_KEY", "DISCORD_PUBLIC_KEY"})
     worker = deploy("discord-bot", packages=False)
-    assert worker("--check").returncode == 0
+    checked = worker("--check")
+    assert (checked.returncode, checked.stdout) == (0, "")
+    assert "discord-bot, as it goes to Cloudflare" in worker("--dry-run").stdout
     played.cloudflare.scripts["discord-bot"].secrets.clear()
     assert worker("--check").returncode == 1
     assert any(path.endswith("/secrets") for _, path in played.asked())

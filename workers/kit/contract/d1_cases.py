@@ -1,24 +1,15 @@
 """What a D1 database does, said once: run against the stand-in in CPython, and against the real one in Pyodide."""
 
 import math
-from collections.abc import Awaitable
 from typing import Any
 
+from raising import raised
 from worker_kit.d1 import Database, DatabaseError, Result, UniqueViolation
 from worker_kit.interop import is_missing, to_py
 from worker_kit.javascript import JsError
 
 TABLE = "CREATE TABLE pairs (id INTEGER PRIMARY KEY, name TEXT UNIQUE, value)"
 CHILD = "CREATE TABLE child (pair INTEGER NOT NULL REFERENCES pairs (id) ON DELETE CASCADE)"
-
-
-async def raised(kind: type[Exception], work: Awaitable[object]) -> str:
-    """Return the text of the error that `work` must end with."""
-    try:
-        answer = await work
-    except kind as error:
-        return str(error)
-    raise AssertionError(f"expected {kind.__name__}, found the answer {answer!r}")
 
 
 async def case_rows_are_dicts(db: Database) -> None:

@@ -1,20 +1,11 @@
 """What a KV namespace does, said once: run against the stand-in in CPython, and against the real one in Pyodide."""
 
-from collections.abc import Awaitable
 from typing import Any
 
+from raising import raised
 from worker_kit.interop import is_missing, to_js
 from worker_kit.javascript import JsError
 from worker_kit.kv import Namespace, NamespaceError
-
-
-async def raised(kind: type[Exception], work: Awaitable[object]) -> str:
-    """Return the text of the error that `work` must end with."""
-    try:
-        answer = await work
-    except kind as error:
-        return str(error)
-    raise AssertionError(f"expected {kind.__name__}, found the answer {answer!r}")
 
 
 async def case_missing_key_is_none(kv: Namespace) -> None:

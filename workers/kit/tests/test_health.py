@@ -1,5 +1,6 @@
 """GET /health: each part by its name, and never a value."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ from fastapi import FastAPI, Request
 from pydantic import SecretStr
 from worker_kit.ai import Model
 from worker_kit.d1 import Database
-from worker_kit.health import health_router
+from worker_kit.health import health_router, report
 from worker_kit.kv import Namespace
 from worker_kit.settings import Binding, Secret, Var, WorkerSettings
 from worker_kit.testing import FakeAI, FakeD1, FakeKV, fake_env, with_env
@@ -88,6 +89,23 @@ async def test_what_is_required_degrades(env: dict[str, Any], part: str, state: 
     found = await health(**env)
     assert found["status"] == "degraded"
     assert found["checks"][part]["status"] == state
+
+
+class Silent(FakeKV):
+    """A namespace that never answers."""
+
+    async def get(self, key: str, options: Any = None, *, type: str | None = None) -> Any:  # the binding's names
+        await asyncio.Event().wait()
+
+
+async def test_a_part_that_never_answers_degrades_and_holds_up_no_other() -> None:
+    """The report comes after the limit of one probe, with the others' states."""
+    settings = Settings.from_env(fake_env(KV=Silent(), DB=FakeD1(), API_KEY="k"))
+    async with asyncio.timeout(5):
+        found = await report(settings, limit=0.05)
+    assert found.status == "degraded"
+    assert (found.checks["kv"].status, found.checks["kv"].message) == ("degraded", "the probe failed with TimeoutError")
+    assert found.checks["db"].status == "ok"
 
 
 async def test_liveness_is_answered_without_settings_or_bindings() -> None:

@@ -1,10 +1,10 @@
 """The FastAPI application: its routes, its middleware and its one error model. No import of the runtime."""
 
 from fastapi import FastAPI
+from worker_kit import faults
 from worker_kit.health import health_router
 from worker_kit.middleware import RequestIds, SecurityHeaders
 
-from discord_bot import errors
 from discord_bot.dependencies import get_settings
 from discord_bot.openapi import complete_openapi
 from discord_bot.routers import interactions, notifications
@@ -19,7 +19,7 @@ def create_app() -> FastAPI:
     )
     made.add_middleware(SecurityHeaders)
     made.add_middleware(RequestIds)
-    errors.install(made)
+    faults.install(made)
     made.include_router(health_router(get_settings))
     made.include_router(interactions.router)
     made.include_router(notifications.router)

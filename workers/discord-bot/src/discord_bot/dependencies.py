@@ -1,15 +1,14 @@
 """What routes ask for: the settings, the time, the signature check, and proof of the API key."""
 
-import hashlib
-import hmac
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
+from worker_kit.api_keys import is_same
+from worker_kit.faults import RefusedError
 
 from discord_bot.deferral import Defer, get_defer
-from discord_bot.errors import RefusedError
 from discord_bot.settings import Settings
 from discord_bot.signatures import Verifier
 
@@ -40,13 +39,8 @@ async def require_api_key(
 ) -> None:
     """Refuse a request without the API key, in a time that tells nothing of the key or its length."""
     expected = settings.require("api_key")
-    # Digests have one length, whatever was sent.
-    if given is None or not hmac.compare_digest(_digest(given), _digest(expected)):
+    if given is None or not is_same(given, expected):
         raise RefusedError(401, "unauthorized", "X-API-Key is missing or wrong.")
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
 
 
 SettingsOf = Annotated[Settings, Depends(get_settings)]

@@ -1,5 +1,6 @@
 """GET /health: a probe for each binding, the state of each variable and secret, never a value; GET /healthz: whether it answers."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ type State = Literal["ok", "degraded", "not_configured"]
 
 PROBE_KEY = "health:probe"
 """A KV key that need not be there: reading it shows that reading works."""
+PROBE_LIMIT = 2.0
+"""Seconds after which a part that does not answer counts as degraded."""
 
 
 class Check(BaseModel):
@@ -56,10 +59,12 @@ def health_router(get_settings: Callable[..., Any]) -> APIRouter:
     return router
 
 
-async def report(settings: WorkerSettings) -> Health:
-    """Probe everything that `settings` declares."""
+async def report(settings: WorkerSettings, *, limit: float = PROBE_LIMIT) -> Health:
+    """Probe everything that `settings` declares, all at once, for `limit` seconds at most."""
     fields = settings.declared()
-    checks = {field.field: await _probe(field, getattr(settings, field.field)) for field in fields if field.kind.is_binding}
+    bindings = [field for field in fields if field.kind.is_binding]
+    probes = (_probe(field, getattr(settings, field.field), limit) for field in bindings)
+    checks = {field.field: check for field, check in zip(bindings, await asyncio.gather(*probes), strict=True)}
     checks["env_vars"] = _values(settings, [field for field in fields if field.kind is Kind.VAR], "variable")
     secrets = [field for field in fields if field.kind is Kind.SECRET]
     checks["secrets"] = _values(settings, [field for field in secrets if field.required], "required secret")
@@ -82,7 +87,7 @@ def _values(settings: WorkerSettings, fields: list[Declared], what: str) -> Chec
     return Check(status=state, message=f"{message}; missing: {', '.join(missing)}" if missing else message, items=items)
 
 
-async def _probe(field: Declared, binding: Any) -> Check:
+async def _probe(field: Declared, binding: Any, limit: float) -> Check:
     if binding is None:
         return Check(status="not_configured", message=f"{field.env} is not bound")
     probe = PROBES.get(field.kind)
@@ -90,8 +95,9 @@ async def _probe(field: Declared, binding: Any) -> Check:
         return Check(status="ok", message="binding available")
     start = time.perf_counter()
     try:
-        message = await probe(binding)
-    except KitError as error:
+        async with asyncio.timeout(limit):
+            message = await probe(binding)
+    except (KitError, TimeoutError) as error:
         # The type alone: what a binding says of its error may quote what it was given.
         return Check(status="degraded", latency_ms=_since(start), message=f"the probe failed with {type(error).__name__}")
     return Check(status="ok", latency_ms=_since(start), message=message)

@@ -67,6 +67,9 @@ async def case_item_4_locks_are_taken_threads_do_not_start() -> None:
         taken = True
     assert taken
     assert "can't start new thread" in await raised(threading.Thread(target=print).start)
+    # No thread, and no error either: the work holds everything up.
+    assert await asyncio.to_thread(threading.get_ident) == threading.get_ident()
+    assert await asyncio.get_running_loop().run_in_executor(None, threading.get_ident) == threading.get_ident()
 
 
 async def case_item_5_an_asyncio_lock_orders_the_tasks_of_one_isolate() -> None:
@@ -114,6 +117,8 @@ async def case_item_9_a_raw_row_is_a_proxy_a_wrapped_row_a_dict(unwrapped_db: An
     assert isinstance(raw, JsProxy)
     assert "not iterable" in await raised(lambda: dict(raw))
     assert "not subscriptable" in await raised(lambda: raw["a"])
+    assert "must be a mapping" in await raised(lambda: dict(**raw))
+    assert "AttributeError" in await raised(lambda: raw.items())
     assert isinstance(await unwrapped_db.prepare("SELECT 1 WHERE 0").first(), JsNull)
     wrapped = _BindingWrapper(unwrapped_db)
     assert dict(await wrapped.prepare("SELECT 1 AS a").first()) == {"a": 1}

@@ -1,12 +1,10 @@
 """What routes ask for: the settings, the database, the caller, and proof of the API key."""
 
-import hashlib
-import hmac
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
-from pydantic import SecretStr
+from worker_kit.api_keys import is_same
 from worker_kit.d1 import Database
 from worker_kit.middleware import client_of, request_id
 
@@ -39,19 +37,13 @@ async def get_request_id(request: Request) -> str:
     return request_id(request.scope)
 
 
-def is_same(given: str, expected: SecretStr) -> bool:
-    """Compare two secrets in a time that tells neither their contents nor their lengths."""
-    digests = (hashlib.sha256(text.encode()).digest() for text in (given, expected.get_secret_value()))
-    return hmac.compare_digest(*digests)
-
-
 async def require_api_key(
     settings: Annotated[Settings, Depends(get_settings)], given: Annotated[str | None, Security(api_key_header)]
 ) -> None:
     """Let only callers with the API key pass."""
     if settings.api_key is None or not settings.api_key.get_secret_value():
         raise ApiError(503, "not_configured", "The secret API_KEY is missing: set it with `wrangler secret put API_KEY`.")
-    if given is None or not is_same(given, settings.api_key):
+    if given is None or not is_same(given, settings.api_key.get_secret_value()):
         raise ApiError(
             401, "unauthorized", "Expected this API's key in the header X-API-Key.", headers={"WWW-Authenticate": "ApiKey"}
         )

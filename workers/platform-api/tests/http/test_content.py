@@ -183,6 +183,18 @@ def test_stale_content_is_served_while_sanity_is_down(
     assert api.get(path, headers=FRESH, key=API_KEY).headers["X-Cache"] == "miss"
 
 
+def test_what_was_withdrawn_does_not_come_back_while_sanity_is_down(api: Any, upstreams: Upstreams, word: str) -> None:
+    """A document that Sanity was seen without is not served as stale content afterwards."""
+    upstreams.publish("event", word)
+    path = f"/api/v1/content/events/{word}"
+    assert api.get(path).status_code == 200
+    del upstreams.documents["event", word]
+    assert api.get(path, headers=FRESH, key=API_KEY).status_code == 404
+    assert api.get(path).status_code == 404
+    upstreams.fail(word, Fault.BROKEN)
+    assert api.get(path).status_code == 502
+
+
 @pytest.mark.parametrize("fault", [Fault.CLOSED, Fault.BAD_ENCODING])
 def test_a_connection_that_breaks_is_a_5xx_problem(api: Any, upstreams: Upstreams, word: str, fault: Fault) -> None:
     """A connection that ends, or bytes that cannot be decoded, is a 502 or 503, however the runtime's fetch puts it."""

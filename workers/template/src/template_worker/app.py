@@ -1,10 +1,10 @@
 """The FastAPI application: its routes, its middleware and its one error model. No import of the runtime."""
 
 from fastapi import APIRouter, FastAPI
+from worker_kit import faults
 from worker_kit.health import health_router
 from worker_kit.middleware import RequestIds, SecurityHeaders
 
-from template_worker import errors
 from template_worker.dependencies import get_settings
 from template_worker.routers import flags, notes
 
@@ -18,7 +18,7 @@ def create_app() -> FastAPI:
     )
     made.add_middleware(SecurityHeaders)
     made.add_middleware(RequestIds)
-    errors.install(made)
+    faults.install(made)
     version_1 = APIRouter(prefix="/api/v1")
     for router in (notes.router, flags.router):
         version_1.include_router(router)

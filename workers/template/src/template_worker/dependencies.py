@@ -1,16 +1,15 @@
 """What routes ask for: the settings, the time, the bindings, and proof of the API key."""
 
-import hashlib
-import hmac
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
+from worker_kit.api_keys import is_same
 from worker_kit.d1 import Database
+from worker_kit.faults import RefusedError
 from worker_kit.kv import Namespace
 
-from template_worker.errors import RefusedError
 from template_worker.settings import Settings
 
 KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The secret API_KEY of this Worker.")
@@ -45,13 +44,8 @@ async def require_api_key(
 ) -> None:
     """Refuse a request without the API key, in a time that tells nothing of the key or its length."""
     expected = settings.require("api_key")
-    # Digests have one length, whatever was sent.
-    if given is None or not hmac.compare_digest(_digest(given), _digest(expected)):
+    if given is None or not is_same(given, expected):
         raise RefusedError(401, "unauthorized", "X-API-Key is missing or wrong.")
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
 
 
 DatabaseNeeded = Annotated[Database, Depends(get_database)]

@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Header, Request
 from pydantic import ValidationError
+from worker_kit.faults import RefusedError, documented
 
 from discord_bot.dependencies import DeferOf, Now, SettingsOf, VerifierOf
-from discord_bot.errors import RefusedError, documented
 from discord_bot.interactions.dispatch import dispatch
 from discord_bot.interactions.handlers import Context
 from discord_bot.interactions.incoming import INTERACTION, Ping

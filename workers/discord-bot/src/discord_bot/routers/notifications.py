@@ -5,10 +5,11 @@ from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from worker_kit.faults import RefusedError, documented
 from worker_kit.limits import allow
 
 from discord_bot.dependencies import Now, SettingsOf, require_api_key
-from discord_bot.errors import RefusedError, ServiceBusyError, ServiceError, ServiceTimeoutError, documented
+from discord_bot.errors import ServiceBusyError, ServiceError, ServiceTimeoutError
 from discord_bot.messages import Embed, EmbedField, Message
 from discord_bot.services.discord import post_message
 from discord_bot.settings import Settings

@@ -11,6 +11,7 @@ from typing import Any
 
 from worker_kit.kv import Namespace, NamespaceError
 
+from platform_api.problems import ApiError
 from platform_api.sanity import SanityError
 from platform_api.settings import Settings
 
@@ -89,8 +90,20 @@ class Cache:
         except NamespaceError as error:
             logger.warning("the content %s is not cached: %s", key, error)
 
+    async def forget(self, key: str) -> None:
+        """Drop an entry: what was withdrawn must not come back when Sanity is down."""
+        if self.namespace is None:
+            return
+        try:
+            await self.namespace.delete(key)
+        except NamespaceError as error:
+            logger.warning("the cached content %s is not dropped: %s", key, error)
+
     async def serve(self, key: str, ask: Callable[[], Awaitable[str]], *, revalidate: bool) -> Served:
-        """Serve what is fresh, or ask and keep the answer, or serve what is stale while Sanity is down."""
+        """Serve what is fresh, or ask and keep the answer, or serve what is stale while Sanity is down.
+
+        An ApiError of `ask` that is no SanityError says that there is no such content.
+        """
         entry = await self.load(key)
         now = datetime.now(UTC).timestamp()
         if entry is not None and not revalidate and is_fresh(entry, now, self.fresh):
@@ -102,5 +115,9 @@ class Cache:
                 raise
             logger.warning("stale content is served: %s", error)
             return Served(entry.body, CacheState.STALE, max(0, int(now - entry.stored_at)))
+        except ApiError:
+            if entry is not None:
+                await self.forget(key)
+            raise
         await self.store(key, Entry(now, body))
         return Served(body, CacheState.MISS, 0)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
+from worker_kit.faults import RefusedError, documented
 from worker_kit.kv import MINIMUM_TTL
 
 from template_worker.dependencies import FlagsNeeded, KeyNeeded
-from template_worker.errors import RefusedError, documented
 
 router = APIRouter(prefix="/flags", tags=["flags"], responses=documented(422, 503))
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="Small letters, digits and hyphens")]

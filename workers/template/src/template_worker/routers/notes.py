@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
+from worker_kit.faults import RefusedError, documented
 from worker_kit.interop import LARGEST_INTEGER
 
 from template_worker.dependencies import DatabaseNeeded, KeyNeeded, Now
-from template_worker.errors import RefusedError, documented
 
 router = APIRouter(prefix="/notes", tags=["notes"], responses=documented(422, 503))
 # JavaScript counts no further exactly.

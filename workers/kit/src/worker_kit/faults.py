@@ -1,4 +1,4 @@
-"""What goes wrong, and the one shape in which every route tells it."""
+"""One form for every error of a FastAPI application: a code, a sentence and the request's id, also in its OpenAPI document."""
 
 import logging
 from collections.abc import Mapping
@@ -9,10 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+
 from worker_kit.errors import KitError, MissingSetting
 from worker_kit.middleware import request_id
 
-CODES = {404: "not_found", 405: "method_not_allowed"}
+__all__ = ["Fault", "Problem", "RefusedError", "documented", "install"]
+
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +34,7 @@ class Fault(BaseModel):
 
 
 class Problem(BaseModel):
-    """Every error's body."""
+    """Every error's body, in the form that the middleware of this package uses too."""
 
     error: Fault
 
@@ -38,10 +42,10 @@ class Problem(BaseModel):
 class RefusedError(Exception):
     """A request that gets an error as its answer."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        """Keep the status, the code and the sentence."""
+    def __init__(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
+        """Keep the status, the code, the sentence, and the seconds after which another try makes sense."""
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.retry_after = status, code, message, retry_after
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -54,7 +58,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RefusedError)
     async def refuse(request: Request, error: RefusedError) -> JSONResponse:
-        return _problem(request, error.status, error.code, error.message)
+        headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else None
+        return _problem(request, error.status, error.code, error.message, headers=headers)
 
     @app.exception_handler(KitError)
     async def report_kit(request: Request, error: KitError) -> JSONResponse:
@@ -71,7 +76,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def report_http(request: Request, error: HTTPException) -> JSONResponse:
-        code = CODES.get(error.status_code, "refused")
+        code = HTTP_CODES.get(error.status_code, "refused")
         return _problem(request, error.status_code, code, str(error.detail), headers=error.headers)
 
 
