@@ -33,7 +33,7 @@ READ_CONFIGURATION = """
 const { createRequire } = require("node:module");
 const [program, env] = process.argv.slice(1);
 const { unstable_readConfig } = createRequire(program)("wrangler");
-process.stdout.write(JSON.stringify(unstable_readConfig({ env: env || undefined })));
+process.stdout.write(JSON.stringify(unstable_readConfig ? unstable_readConfig({ env: env || undefined }) : null));
 """
 
 # wrangler's list of modules, which the report has summed up.
@@ -70,6 +70,9 @@ class Deployment:
     def deploy(self) -> None:
         """Go through the whole deployment, or raise WorkerError with the sentence that says why not."""
         configuration = self._read_configuration()
+        if configuration is None:
+            self._bundle_with_old_wrangler()
+            return
         self._service = self._service or configuration.name
         declared = self._read_declared()
         given = read_secrets(sys.stdin.read(), declared) if self._options.secrets_stdin else {}
@@ -97,14 +100,27 @@ class Deployment:
         if not self._options.check:
             self._upload(configuration, given)
 
-    def _read_configuration(self) -> Configuration:
+    def _bundle_with_old_wrangler(self) -> None:
+        """Let a wrangler that programs cannot ask for its configuration (before 4) show what it would upload."""
+        if not self._options.dry_run:
+            raise WorkerError(
+                "this wrangler is too old to be looked at before an upload: expected 4 or newer; leave WRANGLER_VERSION out"
+            )
+        bundled = self._wrangler("deploy", "--dry-run", *self._arguments(), shown=True)
+        if bundled.code:
+            raise WorkerError(f"the Worker cannot be bundled: {bundled.failure.reason}; wrangler's message is above")
+        say("dry run: nothing was uploaded; a wrangler older than 4 leaves the report out")
+
+    def _read_configuration(self) -> Configuration | None:
+        """Return the configuration as wrangler reads it, or None where wrangler has no way to tell."""
         program = subprocess.run(["which", "wrangler"], capture_output=True, text=True, check=True).stdout.strip()
         node = ["node", "-e", READ_CONFIGURATION, str(Path(program).resolve()), self._options.env or ""]
         done = subprocess.run(node, cwd=self._work, capture_output=True, text=True, check=False)
         if done.returncode:
             print(done.stderr, file=sys.stderr)
             raise WorkerError(f"wrangler cannot read the configuration in {self._work}; its message is above")
-        return read_configuration(json.loads(done.stdout))
+        read = json.loads(done.stdout)
+        return None if read is None else read_configuration(read)
 
     def _read_declared(self) -> Declared:
         python = self._work / ".venv-workers" / "bin" / "python"

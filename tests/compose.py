@@ -11,6 +11,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PREFIX = f"drydock-test-{os.environ.get('DRYDOCK_TEST_RUN', str(os.getpid()))}-"
 
 
+# Images are built once a run for each set of files and settings: `compose run` takes an image of an earlier checkout as it is.
+_built: set[tuple[object, ...]] = set()
+
+
 @dataclass(frozen=True)
 class Project:
     """One compose project. `files` are seen from the repository's root, as compose's paths are; `env` fills ${…} in them."""
@@ -60,8 +64,19 @@ class Project:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
+    def build(self) -> None:
+        """Build the images of every service from the sources as they are now."""
+        key = (
+            tuple(map(str, self.files)),
+            tuple(sorted((name, text) for name, text in self.env.items() if "VERSION" in name or "TAG" in name)),
+        )
+        if key not in _built:
+            self.compose("build")
+            _built.add(key)
+
     def up(self, *services: str, seconds: float = 600) -> None:
         """Build what is missing, start services (all, if none is named) and wait until they are healthy."""
+        self.build()
         started = self.compose("up", "--build", "--detach", "--wait", *services, check=False, seconds=seconds)
         if started.returncode:
             raise AssertionError(f"{self.name} did not start:\n{started.stdout}{started.stderr}\n{self.logs()}")

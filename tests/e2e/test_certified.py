@@ -77,7 +77,8 @@ def project(declare_project: Callable[..., Project], tmp_path_factory: pytest.Te
     """A project with an empty store. workerd asks the proxy for its bundle, since no view shows it one on disk."""
     env = {**RUNTIME_2024, "E2E_RUNTIME_VIEW": ""}
     stack = declare_stack(declare_project, tmp_path_factory.mktemp("certified"), "certified", 105, env)
-    stack.project.compose("create", "--build", "proxy")
+    stack.project.build()
+    stack.project.compose("create", "proxy")
     return stack
 
 

@@ -153,7 +153,8 @@ def test_only_the_status_port_and_the_workers_are_published_and_on_loopback_alon
     """Nothing is published beyond 127.0.0.1, and neither the proxy's port nor its DNS is published at all."""
     own = replace(stack.project, files=("compose.yml",))
     services = json.loads(own.compose("config", "--format", "json").stdout)["services"]
-    workers = sorted(int(service["environment"]["PORT"]) for service in services.values() if "PORT" in service["environment"])
+    environments = [service.get("environment", {}) for service in services.values()]
+    workers = sorted(int(environment["PORT"]) for environment in environments if "PORT" in environment)
     published = {
         name: sorted((port["host_ip"], port["target"]) for port in service["ports"])
         for name, service in services.items()
