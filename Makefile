@@ -40,19 +40,19 @@ else
 endif
 
 rehearse: ## Sync and start each Worker from nothing, and certify what it asked for; ADD=1 adds misses to the lock
-	@docker/certify rehearsal $(WORKERS)
+	@docker/tasks/certify rehearsal $(WORKERS)
 
 airgap-check: ## The same with no way out: every Worker must come from the store alone
-	@docker/certify offline $(WORKERS)
+	@docker/tasks/certify offline $(WORKERS)
 
 export: ## Write the store into one signed file; FILE=team.drydock, IMAGES=1 adds the images, ARGS="--split 2G"
-	@IMAGES="$(IMAGES)" docker/carry export "$(FILE)" $(ARGS)
+	@IMAGES="$(IMAGES)" docker/tasks/carry export "$(FILE)" $(ARGS)
 
 import: ## Verify such a file and take it into the store; FILE=team.drydock, KEY is the signer that export printed
-	@docker/carry import "$(FILE)" $(if $(KEY),--key "$(KEY)") $(ARGS)
+	@docker/tasks/carry import "$(FILE)" $(if $(KEY),--key "$(KEY)") $(ARGS)
 
 migrate: ## Apply D1 migrations, of every Worker that has any or of one; WORKER=platform-api, REMOTE=1 at Cloudflare
-	@REMOTE='$(REMOTE)' docker/migrate $(if $(filter-out file default,$(origin WORKER)),$(WORKER))
+	@REMOTE='$(REMOTE)' docker/tasks/migrate $(if $(filter-out file default,$(origin WORKER)),$(WORKER))
 
 # Values go by name, so that no process list shows them.
 register-commands: ## Put discord-bot's commands to Discord with DISCORD_APP_ID and DISCORD_BOT_TOKEN; DRY_RUN=1 prints them
@@ -62,13 +62,13 @@ register-commands: ## Put discord-bot's commands to Discord with DISCORD_APP_ID 
 
 # The NAME of the command line alone: some systems have a variable of that name, with the machine's name in it.
 new: ## Make a Worker from workers/template; NAME=my-worker
-	@docker/new-worker "$(if $(filter command,$(origin NAME)),$$NAME)"
+	@docker/tasks/new-worker "$(if $(filter command,$(origin NAME)),$$NAME)"
 
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest in place of --cov
 	@docker/test-run python -m pytest $(or $(ARGS),--cov)
 
 lint: ## Check style, formatting, types, and the traps of Python Workers
-	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests && docker/lint-workers'
+	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests && docker/tasks/lint-workers'
 
 logs: ## Follow the logs of the proxy and the Workers
 	docker compose logs --follow
@@ -83,7 +83,7 @@ clean: ## Remove containers, images and volumes, with everything downloaded and 
 	rm -rf .scratch
 
 deploy: ## Check a Worker and deploy it to Cloudflare; WORKER=hello or all, DRY_RUN=1 only shows it, SECRETS=FILE
-	@DRY_RUN='$(DRY_RUN)' SECRETS='$(SECRETS)' docker/deploy $(WORKER)
+	@DRY_RUN='$(DRY_RUN)' SECRETS='$(SECRETS)' docker/tasks/deploy $(WORKER)
 
 ci-image: ## Build the image for pipelines without a network; ARCHIVE=FILE ARCHIVE_KEY=SIGNER fills it from an export
-	@ARCHIVE="$(ARCHIVE)" ARCHIVE_KEY="$(ARCHIVE_KEY)" PROJECT="$(PROJECT)" WORKERS="$(CI_WORKERS)" WARM="$(WARM)" docker/ci-build
+	@ARCHIVE="$(ARCHIVE)" ARCHIVE_KEY="$(ARCHIVE_KEY)" PROJECT="$(PROJECT)" WORKERS="$(CI_WORKERS)" WARM="$(WARM)" docker/tasks/ci-build

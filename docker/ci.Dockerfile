@@ -26,8 +26,7 @@ RUN rm -rf /opt/drydock \
 COPY --from=proxy /opt/drydock /opt/drydock
 COPY --from=proxy /etc/drydock /etc/drydock
 COPY --from=project /drydock.toml /etc/drydock/drydock.toml
-COPY --chmod=755 docker/ci-entrypoint docker/ci-warm /usr/local/lib/drydock/
-COPY docker/ci_command.py docker/ci_proxy.py docker/ci_report.py docker/ci_start.py /usr/local/lib/drydock/
+COPY docker/ci/ /usr/local/lib/drydock/
 RUN ln -s /usr/local/lib/drydock/ci-entrypoint /usr/local/bin/ci-entrypoint
 ENV DRYDOCK_REGISTRIES_DIR=/etc/drydock/registries \
     DRYDOCK_CONFIG=/etc/drydock/drydock.toml \
@@ -46,7 +45,7 @@ ARG DRYDOCK_RESOLVE=
 COPY --from=project /assets*.lock /drydock.toml /etc/drydock/
 # tmpfs: root's caches must not stand in the way of the user who works in /worker next.
 RUN --network=none --mount=type=bind,from=project,target=/project --mount=type=tmpfs,target=/worker \
-    --mount=type=bind,source=docker/ci-resolv.conf,target=/etc/resolv.conf \
+    --mount=type=bind,source=docker/ci/ci-resolv.conf,target=/etc/resolv.conf \
     cd /project && drydock plan --output /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
 USER worker
 # A corporate CA is a secret only so that it lies in no layer.

@@ -10,7 +10,7 @@ FROM ${NODE_IMAGE} AS toolchain
 # Empty means what docker/toolchain/package-lock.json pins; otherwise that very version is installed instead.
 ARG WRANGLER_VERSION= WORKERD_VERSION=
 WORKDIR /opt/toolchain
-COPY docker/toolchain/package.json docker/toolchain/package-lock.json docker/worker-toolchain ./
+COPY docker/toolchain/package.json docker/toolchain/package-lock.json docker/worker/worker-toolchain ./
 # A corporate CA is a secret only so that it lies in no layer; npm gets it beside Node's own roots.
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.npm \
     sh ./worker-toolchain
@@ -20,7 +20,7 @@ FROM ${PYTHON_IMAGE} AS python-tools
 COPY --from=uv /uv /usr/local/bin/uv
 # The cache mount lies on another file system, so hard links are impossible; compiled now, since the root is read-only later.
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
-COPY docker/worker-python-install /usr/local/bin/
+COPY docker/worker/worker-python-install /usr/local/bin/
 ARG WORKERS_PY_VERSION= WORKERS_RUNTIME_SDK_VERSION=
 COPY docker/requirements/worker.txt /tmp/worker.txt
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
@@ -73,10 +73,7 @@ ENV CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_SEND_METRICS=false WRANGLER_HIDE_
     HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PORT=8787
 
 COPY --from=drydock /opt/drydock /opt/drydock
-COPY docker/worker-entrypoint docker/worker_ca.py docker/worker_commands.py docker/worker_errors.py docker/worker_local_packages.py \
-     docker/worker_migrations.py docker/worker_project.py docker/worker_start.py \
-     docker/worker-deploy docker/worker_checks.py docker/worker_declared.py docker/worker_deploy.py docker/worker_failures.py \
-     docker/worker_form.py docker/worker_report.py docker/worker-healthcheck docker/workerd-cached /usr/local/lib/drydock/
+COPY docker/worker/ /usr/local/lib/drydock/
 USER worker
 WORKDIR /worker
 # The first start of a Worker installs its packages; until then, no answer is no fault.

@@ -13,7 +13,7 @@ COMPOSE, GATEWAY = Path("compose.yml"), Path("docker/gateway.cfg")
 LOCKS = (Path("workers/pyodide/requirements.txt"), Path("docker/requirements/test.txt"))
 """What Workers and their tests install: a package of the same name would hide one of these."""
 
-SOURCES = ("docker", "*/src", "workers/pyodide", "workers/*/src", "workers/*/tests")
+SOURCES = ("docker", "docker/worker", "docker/ci", "*/src", "workers/pyodide", "workers/*/src", "workers/*/tests")
 """Where, beside the root, Python finds modules while the suite runs."""
 
 

@@ -112,7 +112,7 @@ class Deploy:
     def __call__(self, *arguments: str, secrets: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run the program that the worker container runs for `deploy`."""
         given = ["--secrets-stdin"] if secrets is not None else []
-        command = [sys.executable, str(REPOSITORY / "docker/worker-deploy"), "pywrangler", *given, *arguments]
+        command = [sys.executable, str(REPOSITORY / "docker/worker/worker-deploy"), "pywrangler", *given, *arguments]
         done = subprocess.run(
             command,
             cwd=self.folder,

@@ -137,7 +137,7 @@ def test_code_that_cloudflare_refuses_is_quoted(deploy: Callable[..., Deploy], p
 def test_an_interruption_is_said_in_a_sentence_too(deploy: Callable[..., Deploy], played: Played) -> None:
     """SIGINT to the whole group, as a terminal sends it, while Cloudflare is asked: no traceback, and the shell's status for it."""
     worker = deploy("discord-bot", packages=False)
-    command = [sys.executable, str(REPOSITORY / "docker/worker-deploy"), "pywrangler"]
+    command = [sys.executable, str(REPOSITORY / "docker/worker/worker-deploy"), "pywrangler"]
     started = subprocess.Popen(
         command,
         cwd=worker.folder,

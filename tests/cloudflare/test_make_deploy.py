@@ -1,4 +1,4 @@
-"""docker/deploy, which is `make deploy` on the host: what it refuses, in which order Workers go, and that the token is on no command line.
+"""docker/tasks/deploy, which is `make deploy` on the host: what it refuses, in which order Workers go, and that the token is on no command line.
 
 docker is played by a script that notes what it was called with: what is tried here is the order of calls and the words around them.
 """
@@ -40,7 +40,7 @@ class Host:
     def deploy(self, worker: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run what make deploy runs, with these variables."""
         done = subprocess.run(
-            [str(REPOSITORY / "docker/deploy"), worker],
+            [str(REPOSITORY / "docker/tasks/deploy"), worker],
             env={**self.env, **env},
             capture_output=True,
             text=True,
@@ -84,18 +84,18 @@ def test_all_is_the_bot_and_then_the_api_and_nothing_goes_before_both_are_checke
     done = host.deploy("all")
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in host.log.read_text().splitlines()]
-    order = [("check", words[-1]) for words in lines if "docker/check-worker" in words]
+    order = [("check", words[-1]) for words in lines if "docker/tasks/check-worker" in words]
     order += [
         (" ".join(words[words.index("deploy") :]), words[words.index("deploy") - 1]) for words in lines if "deploy" in words
     ]
     workers = ["discord-bot", "platform-api"]
     assert order == [(what, worker) for what in ("check", "deploy --check", "deploy") for worker in workers]
     first_deploy = next(index for index, words in enumerate(lines) if "deploy" in words)
-    assert all("docker/check-worker" not in words for words in lines[first_deploy:])
+    assert all("docker/tasks/check-worker" not in words for words in lines[first_deploy:])
 
 
 def test_lint_or_a_test_that_fails_keeps_everything_from_going(host: Host) -> None:
-    done = host.deploy("all", DOCKER_FAILS="docker/check-worker platform-api")
+    done = host.deploy("all", DOCKER_FAILS="docker/tasks/check-worker platform-api")
     assert done.returncode != 0
     assert "platform-api failed its own checks, which are above; nothing was uploaded" in done.stderr
     assert host.calls("deploy") == []
@@ -121,7 +121,7 @@ def test_a_dry_run_needs_no_token_and_uploads_nothing(host: Host) -> None:
     done = host.deploy("all", DRY_RUN="1", CLOUDFLARE_API_TOKEN="")
     assert done.returncode == 0, done.stderr
     assert [line.split()[-2:] for line in host.calls("deploy")] == [["deploy", "--dry-run"]] * 2
-    assert len(host.calls("docker/check-worker")) == 2
+    assert len(host.calls("docker/tasks/check-worker")) == 2
 
 
 def test_secrets_go_through_standard_input(tmp_path: Path, host: Host) -> None:

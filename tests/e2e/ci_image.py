@@ -1,4 +1,4 @@
-"""The CI image in a test's hands: built by docker/ci-build, run without any network on a checkout that is mounted."""
+"""The CI image in a test's hands: built by docker/tasks/ci-build, run without any network on a checkout that is mounted."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ ZERO = r"^0 upstream connections, ([1-9]\d*) hits, 0 misses;"
 
 def build(settings: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     """Build the image as `make ci-image` does; raise AssertionError with what was printed when that fails."""
-    command = [str(REPOSITORY / "docker" / "ci-build"), "--progress", "plain", *options]
+    command = [str(REPOSITORY / "docker" / "tasks" / "ci-build"), "--progress", "plain", *options]
     done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return done

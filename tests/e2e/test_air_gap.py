@@ -193,7 +193,7 @@ def test_an_image_for_another_signer_is_not_built(export: Export) -> None:
     """The archive is verified before anything of it shows: a build that expects somebody else fails and says whom it found."""
     other = "ed25519:" + "0" * 64
     settings = {**os.environ, **RUNTIME_2024, "ARCHIVE": str(export.file), "ARCHIVE_KEY": other}
-    command = [str(REPOSITORY / "docker" / "ci-build"), "--progress", "plain"]
+    command = [str(REPOSITORY / "docker" / "tasks" / "ci-build"), "--progress", "plain"]
     done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode != 0
     assert export.signer in done.stderr

@@ -58,9 +58,9 @@ def python(project: Project, code: str) -> str:
 
 
 def carry(project: Project, *arguments: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run docker/carry on a project, as make does."""
+    """Run docker/tasks/carry on a project, as make does."""
     env = {"COMPOSE_PROJECT_NAME": project.name, "COMPOSE_FILE": "compose.yml", **project.env, **env}
-    return run("docker/carry", *arguments, check=check, **env)
+    return run("docker/tasks/carry", *arguments, check=check, **env)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ print("routes out:", sum(line.split()[1] == "00000000" for line in open("/proc/n
 
 
 def certify(stack: Stack, mode: str, scratch: Path, *workers: str) -> "subprocess.CompletedProcess[str]":
-    """Run docker/certify beside a project, as make does, with the world outside played by containers."""
+    """Run docker/tasks/certify beside a project, as make does, with the world outside played by containers."""
     settings = {
         "COMPOSE_FILE": ":".join(str(file) for file in stack.project.files),
         "COMPOSE_PROJECT_NAME": stack.project.name,
@@ -52,7 +52,7 @@ def certify(stack: Stack, mode: str, scratch: Path, *workers: str) -> "subproces
         "CERTIFICATE": f".scratch/{stack.project.name}-{mode}.json",
     }
     environment: Mapping[str, str] = {**os.environ, **stack.project.env, **settings}
-    command = [str(REPOSITORY / "docker" / "certify"), mode, *workers]
+    command = [str(REPOSITORY / "docker" / "tasks" / "certify"), mode, *workers]
     return subprocess.run(
         command,
         cwd=REPOSITORY,

@@ -126,7 +126,7 @@ def test_make_deploy_checks_a_worker_and_uploads_it(stack: Stack, token: str) ->
 
     def make_deploy(token: str) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, **stack.project.env, **project, "CLOUDFLARE_API_TOKEN": token}
-        command = [str(REPOSITORY / "docker/deploy"), "hello"]
+        command = [str(REPOSITORY / "docker/tasks/deploy"), "hello"]
         return subprocess.run(
             command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=600
         )

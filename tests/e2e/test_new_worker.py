@@ -27,7 +27,7 @@ def test_a_worker_is_made_in_the_worker_image_as_the_calling_user(
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=300)
 
-    made = run("docker/new-worker", "my-worker")
+    made = run("docker/tasks/new-worker", "my-worker")
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("made workers/my-worker from workers/template")
     changed = [root / "compose.yml", root / "docker/gateway.cfg", *(root / "workers/my-worker").rglob("*")]
@@ -37,7 +37,7 @@ def test_a_worker_is_made_in_the_worker_image_as_the_calling_user(
     before = contents(root)
     networks = run("docker", "network", "ls", "--format", "{{.Name}}").stdout
     assert project.name not in networks, "the stack's own networks may be taken, and are not needed"
-    again = run("docker/new-worker", "my-worker")
+    again = run("docker/tasks/new-worker", "my-worker")
     assert again.returncode == 2
     assert "make new: my-worker is taken: there is a folder workers/my-worker, a service my-worker" in again.stderr
     assert contents(root) == before

@@ -102,7 +102,7 @@ def migrate(stack: Stack, worker: str, **env: str) -> subprocess.CompletedProces
     """Call what `make migrate` calls, on this stack."""
     project = {"COMPOSE_PROJECT_NAME": stack.project.name, "COMPOSE_FILE": ":".join(map(str, stack.project.files))}
     environment = {**os.environ, **stack.project.env, **project, **env}
-    command = ["docker/migrate", worker]
+    command = ["docker/tasks/migrate", worker]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 

@@ -159,7 +159,7 @@ def test_a_new_worker_passes_its_own_checks_at_once(tmp_path: Path, pyodide: Any
     environ = {**os.environ, "WORKERS_PYODIDE": str(packages), "NODE24": pyodide.node}
     environ |= {"PYTHONPATH": str(root / "workers/kit/src"), "PYTEST_ADDOPTS": f"-vv --basetemp={tmp_path / 'pytest'}"}
     readme = "workers/pyodide/tests/test_readmes.py::test_the_curl_lines_of_the_readme_answer[zoo]"
-    commands = f"docker/check-worker zoo && {sys.executable} -m pytest '{readme}'"
+    commands = f"docker/tasks/check-worker zoo && {sys.executable} -m pytest '{readme}'"
     done = subprocess.run(
         ["sh", "-c", commands], cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=280
     )

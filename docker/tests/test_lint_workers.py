@@ -1,4 +1,4 @@
-"""docker/lint-workers takes every Worker by itself, and fails where a type or a trap of the runtime is wrong."""
+"""docker/tasks/lint-workers takes every Worker by itself, and fails where a type or a trap of the runtime is wrong."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ UNTYPED = '"""An entry."""\n\n\ndef answer():\n    return 1\n'
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """Make a repository with the script, a clean Worker, a JavaScript Worker, and a folder that is no Worker."""
-    (tmp_path / "docker").mkdir()
-    shutil.copy2(REPOSITORY / "docker/lint-workers", tmp_path / "docker")
+    (tmp_path / "docker/tasks").mkdir(parents=True)
+    shutil.copy2(REPOSITORY / "docker/tasks/lint-workers", tmp_path / "docker/tasks")
     shutil.copy2(REPOSITORY / "pyproject.toml", tmp_path)
     worker(tmp_path, "clean", CLEAN)
     (tmp_path / "workers/javascript/src").mkdir(parents=True)
@@ -38,7 +38,7 @@ def worker(repository: Path, name: str, source: str) -> None:
 def lint(repository: Path, *workers: str) -> subprocess.CompletedProcess[str]:
     """Run the script."""
     environ = {**os.environ, "MYPY_CACHE_DIR": str(repository / "cache")}
-    command = [str(repository / "docker/lint-workers"), *workers]
+    command = [str(repository / "docker/tasks/lint-workers"), *workers]
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-WRAPPER = Path(__file__).parents[1] / "workerd-cached"
+WRAPPER = Path(__file__).parents[1] / "worker" / "workerd-cached"
 # Stands where workerd would: prints what it was given and what lies in the folder of the bundle flag.
 PROGRAM = """#!/bin/sh
 printf '%s\\n' "$@"

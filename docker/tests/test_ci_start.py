@@ -22,7 +22,10 @@ sys.exit(Command().run(["sh", "-c", sys.argv[1]], Path.cwd(), os.environ))
 
 def start(script: str) -> subprocess.Popen[str]:
     """Start the command of a CI container; `script` prints a line when it is ready."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(DOCKER), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(DOCKER / "ci"), str(DOCKER / "worker"), os.environ.get("PYTHONPATH", "")]),
+    }
     return subprocess.Popen(
         [sys.executable, "-c", PARENT, script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-MIGRATE = Path(__file__).parents[1] / "migrate"
+MIGRATE = Path(__file__).parents[1] / "tasks" / "migrate"
 
 
 def migrate(tmp_path: Path, *workers: str, **env: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
