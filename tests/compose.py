@@ -66,10 +66,8 @@ class Project:
 
     def build(self) -> None:
         """Build the images of every service from the sources as they are now."""
-        key = (
-            tuple(map(str, self.files)),
-            tuple(sorted((name, text) for name, text in self.env.items() if "VERSION" in name or "TAG" in name)),
-        )
+        versions = {name: text for name, text in self.env.items() if name.endswith(("_VERSION", "_TAG"))}
+        key = (tuple(map(str, self.files)), tuple(sorted(versions.items())))
         if key not in _built:
             self.compose("build")
             _built.add(key)

@@ -1,4 +1,4 @@
-"""docker/tasks/deploy, which is `make deploy` on the host: what it refuses, in which order Workers go, and that the token is on no command line.
+"""`make deploy` on the host (docker/tasks/deploy): what it refuses, in which order Workers go, and that no command line has the token.
 
 docker is played by a script that notes what it was called with: what is tried here is the order of calls and the words around them.
 """
