@@ -23,6 +23,9 @@ from drydock_cache.folder_lock import FolderLock
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _READ_SIZE = 1 << 20
 
+type Identity = tuple[int, int, int, int]
+"""Device, inode, size and time of the last change in nanoseconds: what a file whose bytes were checked is known by."""
+
 
 class BlobMissingError(StoreError):
     """No blob of that digest is in the store."""
@@ -46,9 +49,10 @@ class VerifiedBlob:
     The descriptor keeps the checked bytes reachable even when the blob is evicted meanwhile.
     """
 
-    def __init__(self, descriptor: int, blob: Blob) -> None:
+    def __init__(self, descriptor: int, blob: Blob, identity: Identity) -> None:
         self._descriptor = descriptor
         self.blob = blob
+        self.identity = identity
         self._finalizer = weakref.finalize(self, os.close, descriptor)
 
     def read_at(self, offset: int, count: int) -> bytes:
@@ -57,6 +61,13 @@ class VerifiedBlob:
         if not data and count and offset < self.blob.size:
             raise StoreError(f"The blob {self.blob.digest} was cut at {offset} of {self.blob.size} bytes while it was read.")
         return data
+
+    def read_into(self, offset: int, view: memoryview) -> int:
+        """Fill a buffer from `offset` and return how many bytes that were. Raise StoreError when the blob was cut."""
+        count = os.preadv(self._descriptor, [view], offset)
+        if not count and view and offset < self.blob.size:
+            raise StoreError(f"The blob {self.blob.digest} was cut at {offset} of {self.blob.size} bytes while it was read.")
+        return count
 
     def close(self) -> None:
         """Release the descriptor; safe to call twice, and done at the latest when the object goes."""
@@ -144,7 +155,7 @@ class BlobStore:
         self._blobs = root / "blobs" / "sha256"
         self._staging = root / "staging"
         self._quarantine = root / "quarantine"
-        self._trusted: set[tuple[int, int, int, int]] = set()
+        self._trusted: set[Identity] = set()
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
@@ -168,6 +179,13 @@ class BlobStore:
     def has(self, digest: Digest) -> bool:
         """Say whether a file of that name is there; its bytes are checked when it is opened."""
         return os.access(self.path(digest), os.F_OK)
+
+    def is_same(self, path: Path | str, identity: Identity) -> bool:
+        """Say whether a file is there that is still the one that was checked; safe and quick enough to ask for each request."""
+        try:
+            return _identity(os.stat(path)) == identity  # noqa: PTH116 - no paths: half of the time
+        except OSError:
+            return False
 
     def all(self) -> Iterator[Blob]:
         """Yield every blob that is there, by its name and unchecked; other files are passed over."""
@@ -214,7 +232,7 @@ class BlobStore:
         except BaseException:
             os.close(descriptor)
             raise
-        return VerifiedBlob(descriptor, Blob(digest, status.st_size))
+        return VerifiedBlob(descriptor, Blob(digest, status.st_size), _identity(status))
 
     def _verify(self, path: Path, descriptor: int, status: os.stat_result, digest: Digest) -> None:
         try:
@@ -261,7 +279,7 @@ def unwritable(path: Path, error: OSError) -> StoreError:
     )
 
 
-def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+def _identity(status: os.stat_result) -> Identity:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
