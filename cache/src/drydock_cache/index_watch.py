@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import threading
 import time
 
 from drydock_cache.index import Index
@@ -13,7 +14,7 @@ type Stamp = tuple[int, int]
 
 
 class IndexWatch:
-    """Gives the stamp of an index; of one instance each thread must have its own.
+    """Gives the stamp of an index, in any thread; stamps of two instances cannot be compared.
 
     What this process changed is in the stamp at once; what others changed within a hundredth of a second, because asking
     SQLite costs three system calls, and nobody else's change is ordered with a request of here by less.
@@ -23,6 +24,7 @@ class IndexWatch:
         self._index = index
         # of its own: that of the index is locked while somebody writes, and does not count what it wrote itself
         self._connection = open_read_only(index.path)
+        self._lock = threading.Lock()
         self._others = 0
         self._asked = 0.0
 
@@ -30,8 +32,9 @@ class IndexWatch:
         """Return the present stamp; take it before the lookup whose result it is to vouch for."""
         now = time.monotonic()
         if now - self._asked >= _OTHERS_SECONDS:
-            self._asked = now
-            with contextlib.suppress(sqlite3.Error):  # a damaged index is reported where it is read
+            # a damaged index is reported where it is read
+            with self._lock, contextlib.suppress(sqlite3.Error):
+                self._asked = now
                 (self._others,) = self._connection.execute("PRAGMA data_version").fetchone()
         return self._index.changes, self._others
 

@@ -1,0 +1,120 @@
+"""Hot responses: what the store would answer, looked up before and still true, with its head made and small content at hand."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from drydock_cache.answer import Request, Selection, select
+from drydock_cache.blobs import VerifiedBlob
+from drydock_cache.errors import StoreError, mask_credentials
+from drydock_cache.exchange import Exchange
+from drydock_cache.index import StoredResponse
+from drydock_cache.index_watch import IndexWatch, Stamp
+from drydock_cache.store import Store
+
+from drydock_proxy.front.access import quoted
+from drydock_proxy.front.heads import Head
+from drydock_proxy.wire import head_of
+
+type Place = tuple[str, int, str]
+"""Host, port and target of a request."""
+
+CACHE_STATUS = "drydock; hit"
+DETAILS = ("hit",)
+SMALL = 64 << 10
+"""Bytes of content that is kept in memory."""
+
+_MOST_ENTRIES = 4096
+_MOST_BYTES = 16 << 20
+_AGE = b"\r\nage: 0\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Hot:
+    """A stored response as the front answers it: `before` and `after` are its head around the value of Age."""
+
+    url: str
+    url_json: str
+    stored: StoredResponse
+    blob: VerifiedBlob
+    path: Path
+    stamp: Stamp
+    small: bytes | None
+    before: bytes
+    after: bytes
+
+    def head(self, now: float) -> bytes:
+        """Return the head of the whole answer."""
+        return b"%b%d%b" % (self.before, max(int(now - self.stored.response_time), 0), self.after)
+
+    def select(self, head: Head, now: float) -> tuple[Selection, bytes]:
+        """Return what any GET or HEAD selects, and the answer's head."""
+        request = Request(head.method, self.stored.key.url, head.fields)
+        found = select(request, self.stored, self.blob.blob.size, now - self.stored.response_time)
+        return found, head_of(found.status, found.headers, CACHE_STATUS, found.length, closes=head.closes)
+
+
+class HotResponses:
+    """What was asked for of late; `get` waits for nothing, and `fill` may wait for the index."""
+
+    def __init__(self, exchange: Exchange, store: Store) -> None:
+        self._exchange = exchange
+        self._store = store
+        self._watch = IndexWatch(store.index)
+        self._entries: dict[Place, Hot] = {}
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def get(self, place: Place) -> Hot | None:
+        """Return what answers a place, if it is known and still holds: index, file and digest are as they were."""
+        hot = self._entries.get(place)
+        if hot is None or hot.stamp != self._watch.stamp() or not self._store.blobs.is_same(hot.path, hot.blob.identity):
+            return None
+        return hot
+
+    def fill(self, place: Place, url: str) -> Hot | None:
+        """Look a place up; None says that the exchange must be asked."""
+        stamp = self._watch.stamp()
+        try:
+            found = self._exchange.at_hand(url)
+            hot = None if found is None else self._made(url, *found, stamp)
+        except StoreError:
+            hot = None
+        with self._lock:
+            self._keep(place, hot)
+        return hot
+
+    def open(self, hot: Hot) -> VerifiedBlob | None:
+        """Open the content, or None when it is not there any more as it was checked."""
+        return self._store.blobs.open_checked(hot.blob.blob.digest)
+
+    def used(self, hot: Hot) -> None:
+        """Note that a response was served."""
+        self._store.index.used(hot.stored.key, time.time())
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._entries.clear()
+        self._watch.close()
+
+    def _made(self, url: str, stored: StoredResponse, blob: VerifiedBlob, stamp: Stamp) -> Hot:
+        size = blob.blob.size
+        with blob:  # large content is opened anew for each request, and its identity is looked at then
+            small = blob.read_at(0, size) if size <= SMALL else None
+        whole = select(Request("GET", stored.key.url, ()), stored, size, 0.0)
+        before, _, after = head_of(whole.status, whole.headers, CACHE_STATUS, whole.length).partition(_AGE)
+        path = self._store.blobs.path(blob.blob.digest)
+        url_json = quoted(mask_credentials(url))
+        return Hot(url, url_json, stored, blob, path, stamp, small, before + _AGE[:-3], _AGE[-2:] + after)
+
+    def _keep(self, place: Place, hot: Hot | None) -> None:
+        before = self._entries.pop(place, None)
+        self._held -= len(before.small or b"") if before else 0
+        if hot is None:
+            return
+        self._entries[place] = hot
+        self._held += len(hot.small or b"")
+        while len(self._entries) > _MOST_ENTRIES or self._held > _MOST_BYTES:
+            gone = self._entries.pop(next(iter(self._entries)))
+            self._held -= len(gone.small or b"")
