@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 from drydock_cache.errors import ConfigError
 from mitmproxy.connection import Client
@@ -67,7 +68,9 @@ class Interception:
         self._master.addons.add(self._proxies, self._ready, _CloseAll(self._proxies))
         self._running: asyncio.Task[None] | None = None
         # never started: they have no port of their own, and handle what they are given
-        self._takers = {port: ServerInstance.make(mode, self._proxies) for port, mode in _MODES.items()}
+        self._takers: dict[Port, ServerInstance[Any]] = {
+            port: ServerInstance.make(mode, self._proxies) for port, mode in _MODES.items()
+        }
         self._taking: set[asyncio.Task[None]] = set()
 
     def add(self, *addons: object) -> None:

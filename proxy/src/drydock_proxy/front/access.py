@@ -6,6 +6,7 @@ import time
 
 from drydock_proxy.journal import write_lines
 
+CACHE_STATUS = "drydock; hit"
 _GATHER_SECONDS = 0.02
 
 
@@ -36,19 +37,17 @@ class AccessLines:
             self._thread.join()
         self._write()
 
-    def note(self, started: float, client: str, method: str, url: str, status: int, details: str, sent: int, cut: str) -> None:
-        """Add the line of a hit; `client`, `url` and `details` (Cache-Status) are JSON already, `started` is monotonic."""
-        now = time.time()
+    def note(self, now: float, seconds: float, client: str, method: str, url: str, status: int, sent: int, cut: str) -> None:
+        """Add the line of a hit that took so many seconds; `client` and `url` are JSON already."""
         second = int(now)
         if second != self._second:
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = second
-        ms = round((time.monotonic() - started) * 1000, 1)
         end = f', "cut": {quoted(cut)}}}' if cut else "}"
         self._lines.append(
             f'{{"time": "{self._stamp}.{int((now - second) * 1000):03}Z", "level": "info", "event": "request", '
             f'"client": {client}, "method": "{method}", "url": {url}, "status": {status}, "outcome": "hit", '
-            f'"cache_status": {details}, "bytes": {sent}, "ms": {ms}{end}'
+            f'"cache_status": "{CACHE_STATUS}", "bytes": {sent}, "ms": {seconds * 1000:.1f}{end}'
         )
         if not self._some.is_set():
             self._some.set()

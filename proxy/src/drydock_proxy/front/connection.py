@@ -9,7 +9,6 @@ from collections.abc import Callable
 from enum import Enum
 
 from drydock_cache.blobs import VerifiedBlob
-from drydock_cache.errors import StoreError
 
 from drydock_proxy.front.access import quoted
 from drydock_proxy.front.heads import Head
@@ -33,7 +32,7 @@ class Progress(Enum):
 
 
 class Sending:
-    """A hit on its way: `lead` goes first, then the content from `offset` to before `end`."""
+    """A hit on its way: `lead` goes first, then the content from `offset` to before `end`; without a blob the lead has it all."""
 
     __slots__ = ("_start", "blob", "end", "head", "hot", "lead", "offset", "started", "status")
 
@@ -55,7 +54,6 @@ class Sending:
         while self.lead or self.offset < self.end:
             if self.blob is None:
                 data = memoryview(self.lead)
-                lead = len(self.lead) - (self.end - self.offset)
             else:
                 lead = len(self.lead)
                 view[:lead] = self.lead
@@ -65,8 +63,12 @@ class Sending:
                 count = sock.send(data)
             except (ssl.SSLWantWriteError, TimeoutError, BlockingIOError):
                 return Progress.WAITING
-            self.offset += max(count - max(lead, 0), 0)
-            self.lead = self.lead[count:]
+            if self.blob is None:
+                self.lead = self.lead[count:]
+                self.offset = max(self.offset, self.end - len(self.lead))
+            else:
+                self.offset += max(count - len(self.lead), 0)
+                self.lead = self.lead[count:]
         return Progress.DONE
 
     def close(self) -> None:
@@ -87,6 +89,7 @@ class Connection:
         "events",
         "host",
         "sending",
+        "since",
         "sock",
         "step",
         "tls",
@@ -105,7 +108,7 @@ class Connection:
         self.sending: Sending | None = None
         self.step: Callable[[Connection], None] = lambda _: None
         self.events = 0
-        self.deadline = 0.0
+        self.since = self.deadline = 0.0
 
     def finish(self) -> None:
         """Say that nothing more will be sent, so that a client can tell the end from a cut."""
@@ -127,6 +130,3 @@ class Connection:
         with contextlib.suppress(OSError):
             # the method of the plain socket: that of a TLS socket takes its state from under a thread that uses it
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
-
-
-__all__ = ["Connection", "Port", "Progress", "Sending", "StoreError"]

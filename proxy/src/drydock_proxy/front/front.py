@@ -224,4 +224,4 @@ def _why(error: OSError) -> str:
     reason = getattr(error, "reason", None) or error.strerror or str(error)
     if any(word in reason for word in _DISTRUST):
         return f"The client does not trust the proxy's CA: {reason}."
-    return f"The client broke the handshake off: {reason}."
+    return f"The client broke the handshake off: {reason}. If it does so each time, it does not trust the proxy's CA."

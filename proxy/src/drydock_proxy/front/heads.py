@@ -1,6 +1,7 @@
 """Heads of requests, read strictly: what can be read in two ways is no request."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 type Fields = tuple[tuple[str, str], ...]
@@ -57,8 +58,9 @@ def split(data: bytes) -> tuple[bytes, bytes] | None:
     return None if end < 0 else (data[:end], data[end + len(_END) :])
 
 
+@lru_cache(maxsize=512)
 def read(data: bytes) -> Head:
-    """Read a head without its end; raise MalformedError."""
+    """Read a head without its end; raise MalformedError. Clients repeat themselves, so what was read is remembered."""
     first, *lines = data.split(b"\r\n")
     line = _LINE.fullmatch(first)
     if line is None:

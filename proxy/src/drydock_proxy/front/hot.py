@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from drydock_cache.answer import Request, Selection, select
@@ -13,46 +12,56 @@ from drydock_cache.index import StoredResponse
 from drydock_cache.index_watch import IndexWatch, Stamp
 from drydock_cache.store import Store
 
-from drydock_proxy.front.access import quoted
+from drydock_proxy.front.access import CACHE_STATUS, quoted
 from drydock_proxy.front.heads import Head
 from drydock_proxy.wire import head_of
 
 type Place = tuple[str, int, str]
 """Host, port and target of a request."""
 
-CACHE_STATUS = "drydock; hit"
-DETAILS = ("hit",)
-SMALL = 64 << 10
+SMALL = 128 << 10
 """Bytes of content that is kept in memory."""
 
 _MOST_ENTRIES = 4096
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 8 << 20
+_SURE_SECONDS = 0.01
 _AGE = b"\r\nage: 0\r\n"
 
 
-@dataclass(frozen=True, slots=True)
 class Hot:
-    """A stored response as the front answers it: `before` and `after` are its head around the value of Age."""
+    """A stored response as the front answers it, with its content where that is small."""
 
-    url: str
-    url_json: str
-    stored: StoredResponse
-    blob: VerifiedBlob
-    path: Path
-    stamp: Stamp
-    small: bytes | None
-    before: bytes
-    after: bytes
+    __slots__ = ("_after", "_before", "_whole", "checked", "digest", "identity", "path", "size", "small", "stamp",
+                 "stored", "url", "url_json")  # fmt: skip
 
-    def head(self, now: float) -> bytes:
-        """Return the head of the whole answer."""
-        return b"%b%d%b" % (self.before, max(int(now - self.stored.response_time), 0), self.after)
+    def __init__(self, url: str, stored: StoredResponse, blob: VerifiedBlob, path: Path, stamp: Stamp) -> None:
+        self.url = url
+        self.url_json = quoted(mask_credentials(url))
+        self.stored = stored
+        self.digest, self.size, self.identity, self.path = blob.blob.digest, blob.blob.size, blob.identity, path
+        self.stamp = stamp
+        self.checked = 0.0
+        self.small = blob.read_at(0, self.size) if self.size <= SMALL else None
+        whole = select(Request("GET", stored.key.url, ()), stored, self.size, 0.0)
+        before, _, after = head_of(whole.status, whole.headers, CACHE_STATUS, whole.length).partition(_AGE)
+        self._before, self._after = before + _AGE[:-3], _AGE[-2:] + after
+        self._whole = (-1, b"")
+
+    def whole(self, now: float) -> bytes:
+        """Return the head of the whole answer, with the content where that is small."""
+        age = max(int(now - self.stored.response_time), 0)
+        known, data = self._whole
+        if known != age:
+            data = b"%b%d%b%b" % (self._before, age, self._after, self.small or b"")
+            self._whole = age, data
+        return data
 
     def select(self, head: Head, now: float) -> tuple[Selection, bytes]:
-        """Return what any GET or HEAD selects, and the answer's head."""
+        """Return what any GET or HEAD selects, and the answer's head, with the content where that is small."""
         request = Request(head.method, self.stored.key.url, head.fields)
-        found = select(request, self.stored, self.blob.blob.size, now - self.stored.response_time)
-        return found, head_of(found.status, found.headers, CACHE_STATUS, found.length, closes=head.closes)
+        found = select(request, self.stored, self.size, now - self.stored.response_time)
+        data = head_of(found.status, found.headers, CACHE_STATUS, found.length, closes=head.closes)
+        return found, data if self.small is None else data + self.small[found.start : found.end]
 
 
 class HotResponses:
@@ -69,8 +78,15 @@ class HotResponses:
     def get(self, place: Place) -> Hot | None:
         """Return what answers a place, if it is known and still holds: index, file and digest are as they were."""
         hot = self._entries.get(place)
-        if hot is None or hot.stamp != self._watch.stamp() or not self._store.blobs.is_same(hot.path, hot.blob.identity):
+        if hot is None:
             return None
+        now = time.monotonic()
+        # what this process changes is seen at once, what others do to index and files within a hundredth of a second
+        if now - hot.checked < _SURE_SECONDS and hot.stamp[0] == self._store.index.changes:
+            return hot
+        if hot.stamp != self._watch.stamp() or not self._store.blobs.is_same(hot.path, hot.identity):
+            return None
+        hot.checked = now
         return hot
 
     def fill(self, place: Place, url: str) -> Hot | None:
@@ -78,7 +94,7 @@ class HotResponses:
         stamp = self._watch.stamp()
         try:
             found = self._exchange.at_hand(url)
-            hot = None if found is None else self._made(url, *found, stamp)
+            hot = None if found is None else _made(url, *found, self._store.blobs.path(found[0].blob.digest), stamp)
         except StoreError:
             hot = None
         with self._lock:
@@ -87,26 +103,16 @@ class HotResponses:
 
     def open(self, hot: Hot) -> VerifiedBlob | None:
         """Open the content, or None when it is not there any more as it was checked."""
-        return self._store.blobs.open_checked(hot.blob.blob.digest)
+        return self._store.blobs.open_checked(hot.digest)
 
-    def used(self, hot: Hot) -> None:
+    def used(self, hot: Hot, now: float) -> None:
         """Note that a response was served."""
-        self._store.index.used(hot.stored.key, time.time())
+        self._store.index.used(hot.stored.key, now)
 
     def close(self) -> None:
         """Let go of everything."""
         self._entries.clear()
         self._watch.close()
-
-    def _made(self, url: str, stored: StoredResponse, blob: VerifiedBlob, stamp: Stamp) -> Hot:
-        size = blob.blob.size
-        with blob:  # large content is opened anew for each request, and its identity is looked at then
-            small = blob.read_at(0, size) if size <= SMALL else None
-        whole = select(Request("GET", stored.key.url, ()), stored, size, 0.0)
-        before, _, after = head_of(whole.status, whole.headers, CACHE_STATUS, whole.length).partition(_AGE)
-        path = self._store.blobs.path(blob.blob.digest)
-        url_json = quoted(mask_credentials(url))
-        return Hot(url, url_json, stored, blob, path, stamp, small, before + _AGE[:-3], _AGE[-2:] + after)
 
     def _keep(self, place: Place, hot: Hot | None) -> None:
         before = self._entries.pop(place, None)
@@ -118,3 +124,8 @@ class HotResponses:
         while len(self._entries) > _MOST_ENTRIES or self._held > _MOST_BYTES:
             gone = self._entries.pop(next(iter(self._entries)))
             self._held -= len(gone.small or b"")
+
+
+def _made(url: str, stored: StoredResponse, blob: VerifiedBlob, path: Path, stamp: Stamp) -> Hot:
+    with blob:  # large content is opened anew for each request, and its identity is looked at then
+        return Hot(url, stored, blob, path, stamp)

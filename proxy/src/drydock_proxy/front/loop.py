@@ -64,8 +64,8 @@ class Loop:
             return
         number = connection.sock.fileno()
         connection.step = step
-        connection.deadline = time.monotonic() + seconds
-        self._waiting.pop(number, None)
+        connection.since = time.monotonic()
+        connection.deadline = connection.since + seconds
         self._waiting[number] = connection
         if connection.events != events:
             known, connection.events = connection.events, events
@@ -84,7 +84,7 @@ class Loop:
 
     def drop_longest(self) -> bool:
         """Close the connection that has waited longest; say whether there was one."""
-        longest = next(iter(tuple(self._waiting.values())), None)
+        longest = min(tuple(self._waiting.values()), key=lambda one: one.since, default=None)
         if longest is None:
             return False
         self._expire(longest)

@@ -121,6 +121,7 @@ class _Exchange:
         """Send the request and pass the answer on."""
         if "expect" in self._head.names and self._has_body:
             self._send(self._to_client.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")) or b"")
+        begun = self._first_of_body() if self._has_body else [h11.EndOfMessage()]
         request = h11.Request(
             method=self._method,
             target="/",
@@ -128,8 +129,9 @@ class _Exchange:
         )
         self._origin, _ = way.take()
         self._origin.settimeout(None)
-        self._origin.sendall(self._to_origin.send(request) or b"")
-        self._upload()
+        self._origin.sendall(b"".join(self._to_origin.send(event) or b"" for event in (request, *begun)))
+        if not isinstance(begun[-1], h11.EndOfMessage):
+            self._upload()
         self._download()
         return self._goes_on()
 
@@ -150,28 +152,53 @@ class _Exchange:
         else:
             self._origin.close()
 
+    def _first_of_body(self) -> list[h11.Event]:
+        """Return what of the body is there already, or comes first: the origin sees nothing of a request that is none."""
+        events: list[h11.Event] = []
+        while not events or not isinstance(events[-1], h11.EndOfMessage):
+            event = self._next_of_body()
+            if event is not None:
+                events.append(event)
+            elif events:
+                break
+            else:
+                self._readable(self._client)
+                self._take_in()
+        return events
+
     def _upload(self) -> None:
-        """Pass the body on, until it ends or the origin answers before that."""
+        """Pass the rest of the body on, until it ends or the origin answers before that."""
         assert self._origin is not None
         while True:
-            try:
-                event = self._to_client.next_event()
-            except h11.RemoteProtocolError as error:
-                raise _RefusedError(f"{_UNREADABLE}: {error}.") from None
-            if event is h11.NEED_DATA:
-                if self._readable(self._client, self._origin) is self._origin:
-                    return
-                if data := self._receive():
-                    self._to_client.receive_data(data)
-            elif isinstance(event, h11.Data):
+            event = self._next_of_body()
+            if event is not None:
                 self._origin.sendall(self._to_origin.send(event) or b"")
-            elif isinstance(event, h11.EndOfMessage):
-                if event.headers:
-                    raise _RefusedError(_TRAILERS)
-                self._origin.sendall(self._to_origin.send(h11.EndOfMessage()) or b"")
+                if isinstance(event, h11.EndOfMessage):
+                    return
+            elif self._readable(self._client, self._origin) is self._origin:
                 return
             else:
-                raise _LeftError
+                self._take_in()
+
+    def _next_of_body(self) -> h11.Event | None:
+        """Return the next piece of the body, or None where more must come first."""
+        try:
+            event = self._to_client.next_event()
+        except h11.RemoteProtocolError as error:
+            raise _RefusedError(f"{_UNREADABLE}: {error}.") from None
+        if isinstance(event, h11.EndOfMessage):
+            if event.headers:
+                raise _RefusedError(_TRAILERS)
+            return h11.EndOfMessage()
+        if isinstance(event, h11.Data):
+            return event
+        if event is h11.NEED_DATA:
+            return None
+        raise _LeftError
+
+    def _take_in(self) -> None:
+        if data := self._receive():
+            self._to_client.receive_data(data)
 
     def _download(self) -> None:
         assert self._origin is not None
@@ -213,17 +240,20 @@ class _Exchange:
                 return
             self._connection.unread += self._receive()
 
-    def _readable(self, first: socket.socket, other: socket.socket, seconds: float | None = _STALLED_SECONDS) -> socket.socket:
+    def _readable(
+        self, first: socket.socket, other: socket.socket | None = None, seconds: float | None = _STALLED_SECONDS
+    ) -> socket.socket:
         """Wait for either; of both the first counts."""
         if isinstance(first, ssl.SSLSocket) and first.pending():
             return first
         poll = select.poll()
         poll.register(first, select.POLLIN)
-        poll.register(other, select.POLLIN)
+        if other is not None:
+            poll.register(other, select.POLLIN)
         ready = {number for number, _ in poll.poll(None if seconds is None else seconds * 1000)}
         if not ready:
             raise _LeftError
-        return first if first.fileno() in ready else other
+        return first if other is None or first.fileno() in ready else other
 
     def _receive(self) -> bytes:
         """Return what the client has sent, which may be nothing yet; raise _LeftError at its end."""

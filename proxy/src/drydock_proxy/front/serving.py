@@ -14,14 +14,13 @@ from drydock_cache.errors import StoreError
 
 from drydock_proxy import meaning
 from drydock_proxy.front import heads
-from drydock_proxy.front.access import AccessLines, quoted
+from drydock_proxy.front.access import AccessLines
 from drydock_proxy.front.connection import Connection, Port, Progress, Sending
 from drydock_proxy.front.heads import MOST_UNREAD, Head, MalformedError
-from drydock_proxy.front.hot import CACHE_STATUS, DETAILS, Hot, HotResponses
+from drydock_proxy.front.hot import Hot, HotResponses
 from drydock_proxy.front.loop import Loop
 from drydock_proxy.front.relaying import OriginWay
 from drydock_proxy.journal import log_access
-from drydock_proxy.record import Asked
 from drydock_proxy.tally import Tally
 from drydock_proxy.wire import error_of
 
@@ -36,7 +35,6 @@ _STALLED_SECONDS = 60.0
 _FAREWELL_SECONDS = 2.0
 _SLICE_SECONDS = 0.5
 _SENDERS, _RELAYS = 64, 256
-_CACHE_STATUS_JSON = quoted(CACHE_STATUS)
 _TOO_LONG = f"More than {MOST_UNREAD >> 10} KiB came without a whole head of a request."
 
 
@@ -172,16 +170,17 @@ class Serving:
     def _send(self, connection: Connection, head: Head, hot: Hot, *, in_loop: bool) -> bool:
         """Answer with a hit; say whether the connection is ready for the next request, and still the caller's."""
         now = time.time()
-        size = hot.blob.blob.size
         if head.is_plain:
-            status, start, end, lead = hot.stored.status, 0, size, hot.head(now)
+            lead = hot.whole(now)
+            if in_loop and hot.small is not None and not (lead := self._sent_at_once(connection, lead)):
+                self._note(connection, head, hot, hot.stored.status, hot.size, now, 0.0)
+                return True
+            status, start, end = hot.stored.status, 0, hot.size
         else:
             found, lead = hot.select(head, now)
             status, start, end = found.status, found.start, found.end
         blob = None
-        if hot.small is not None:
-            lead += hot.small[start:end]
-        elif start < end and (blob := self._hot.open(hot)) is None:
+        if hot.small is None and start < end and (blob := self._hot.open(hot)) is None:
             # what was checked is there no more: the origin mends it
             if in_loop:
                 self._hand_to(self._relays, connection, self._answer_slowly, head)
@@ -192,6 +191,13 @@ class Serving:
             self._hand_to(self._senders, connection, self._continue)
             return False
         return self._push(connection, in_loop=in_loop)
+
+    def _sent_at_once(self, connection: Connection, data: bytes) -> bytes:
+        """Send a small answer and return what is left of it: nothing, unless the client has not read earlier ones."""
+        try:
+            return data[connection.sock.send(data) :]
+        except OSError:  # it comes again when the rest is sent, and is told apart there
+            return data
 
     def _push(self, connection: Connection, *, in_loop: bool) -> bool:
         """Send what is under way; say whether it is done and the connection goes on."""
@@ -254,12 +260,15 @@ class Serving:
     def _done(self, connection: Connection, sending: Sending, cut: str) -> None:
         connection.sending = None
         sending.close()
-        hot, head = sending.hot, sending.head
-        self._tally.note(Asked(head.method, hot.url, connection.client, "", sending.status, "hit", DETAILS, sending.sent))
-        self._lines.note(
-            sending.started, connection.client_json, head.method, hot.url_json, sending.status, _CACHE_STATUS_JSON, sending.sent, cut
-        )  # fmt: skip
-        self._hot.used(hot)
+        now, seconds = time.time(), time.monotonic() - sending.started
+        self._note(connection, sending.head, sending.hot, sending.status, sending.sent, now, seconds, cut)
+
+    def _note(
+        self, connection: Connection, head: Head, hot: Hot, status: int, sent: int, now: float, seconds: float, cut: str = ""
+    ) -> None:
+        self._tally.note_hit(sent)
+        self._lines.note(now, seconds, connection.client_json, head.method, hot.url_json, status, sent, cut)
+        self._hot.used(hot, now)
 
     def _hand_to(self, pool: ThreadPoolExecutor, connection: Connection, work: Callable[..., None], *values: object) -> None:
         self.loop.release(connection)
