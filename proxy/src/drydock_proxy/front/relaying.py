@@ -121,7 +121,7 @@ class _Exchange:
         """Send the request and pass the answer on."""
         if "expect" in self._head.names and self._has_body:
             self._send(self._to_client.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")) or b"")
-        begun = self._first_of_body() if self._has_body else [h11.EndOfMessage()]
+        begun = self._first_of_body()
         request = h11.Request(
             method=self._method,
             target="/",
