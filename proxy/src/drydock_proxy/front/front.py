@@ -20,6 +20,7 @@ from drydock_proxy.front.connection import Connection, Port
 from drydock_proxy.front.contexts import Contexts
 from drydock_proxy.front.greeting import looks_like_tls, server_name
 from drydock_proxy.front.heads import MalformedError
+from drydock_proxy.front.keeper import Keeper
 from drydock_proxy.front.serving import Serving
 from drydock_proxy.journal import log_access
 from drydock_proxy.record import TUNNEL, Asked
@@ -44,10 +45,19 @@ class Front:
     """Keeps connections to intercepted hosts, and passes every other on, untouched, as it was accepted."""
 
     def __init__(
-        self, policy: Policy, contexts: Contexts, serving: Serving, tally: Tally, admits: Callable[[str], bool], pass_on: PassOn, most: int
-    ) -> None:  # fmt: skip
+        self,
+        policy: Policy,
+        contexts: Contexts,
+        keeper: Keeper,
+        serving: Serving,
+        tally: Tally,
+        admits: Callable[[str], bool],
+        pass_on: PassOn,
+        most: int,
+    ) -> None:
         self._policy = policy
         self._contexts = contexts
+        self._keeper = keeper
         self._serving = serving
         self._tally = tally
         self._admits = admits
@@ -55,13 +65,13 @@ class Front:
         self._most = most
         self._held: Counter[str] = Counter()
         self._lock = threading.Lock()
-        serving.closed = self._gone
+        keeper.closed = self._gone
 
     def start(self, listeners: dict[Port, socket.socket]) -> None:
         """Begin to accept."""
         for port, listener in listeners.items():
-            self._serving.loop.listen(listener, functools.partial(self._accepted, port))
-        self._serving.loop.start()
+            self._keeper.loop.listen(listener, functools.partial(self._accepted, port))
+        self._keeper.loop.start()
 
     def _accepted(self, port: Port, sock: socket.socket) -> None:
         client = str(sock.getpeername()[0])
@@ -72,7 +82,7 @@ class Front:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, client, port)
         step = self._greeted if port is Port.TLS else self._asked
-        self._serving.loop.watch(connection, _EDGE, step, _HANDSHAKE_SECONDS * 2)
+        self._keeper.wait(connection, _EDGE, step, _HANDSHAKE_SECONDS * 2)
 
     def _has_room(self, client: str) -> bool:
         with self._lock:
@@ -89,7 +99,7 @@ class Front:
 
     def _give(self, connection: Connection) -> None:
         """Pass a connection on of which nothing was read."""
-        self._serving.loop.release(connection)
+        self._keeper.loop.release(connection)
         self._gone(connection)
         self._pass_on(connection.sock, connection.by)
 
@@ -102,7 +112,7 @@ class Front:
         except OSError:
             data = b""
         if not data:
-            self._serving.close(connection)
+            self._keeper.close(connection)
         return data
 
     def _greeted(self, connection: Connection) -> None:
@@ -142,9 +152,9 @@ class Front:
         try:
             connection.sock.send(_STANDS)
         except OSError:
-            self._serving.close(connection)
+            self._keeper.close(connection)
             return
-        self._serving.loop.watch(connection, _EDGE, self._greeted_inside, _HANDSHAKE_SECONDS)
+        self._keeper.wait(connection, _EDGE, self._greeted_inside, _HANDSHAKE_SECONDS)
         self._greeted_inside(connection)
 
     def _is_plain(self, head: bytes) -> bool:
@@ -182,18 +192,18 @@ class Front:
         with contextlib.suppress(OSError):
             connection.sock.recv(_MOST_PEEKED)
             connection.sock.send(_UNRECOGNIZED_NAME)
-        self._serving.farewell(connection)
+        self._keeper.farewell(connection)
 
     def _decrypt(self, connection: Connection) -> None:
         try:
             context = self._contexts.of(connection.host)
         except DrydockError as error:
             _log.warning("%s", error)
-            self._serving.close(connection)
+            self._keeper.close(connection)
             return
         connection.sock = context.wrap_socket(connection.sock, server_side=True, do_handshake_on_connect=False)
         connection.tls = True
-        self._serving.loop.watch(connection, select.EPOLLIN, self._shake, _HANDSHAKE_SECONDS)
+        self._keeper.wait(connection, select.EPOLLIN, self._shake, _HANDSHAKE_SECONDS)
         self._shake(connection)
 
     def _shake(self, connection: Connection) -> None:
@@ -201,12 +211,12 @@ class Front:
         try:
             connection.sock.do_handshake()
         except ssl.SSLWantReadError:
-            self._serving.loop.watch(connection, select.EPOLLIN, self._shake, _HANDSHAKE_SECONDS)
+            self._keeper.wait(connection, select.EPOLLIN, self._shake, _HANDSHAKE_SECONDS)
         except ssl.SSLWantWriteError:
-            self._serving.loop.watch(connection, select.EPOLLOUT, self._shake, _HANDSHAKE_SECONDS)
+            self._keeper.wait(connection, select.EPOLLOUT, self._shake, _HANDSHAKE_SECONDS)
         except OSError as error:
             log_access("tls", client=connection.client, host=connection.host, outcome="failed", error=_why(error))
-            self._serving.close(connection)
+            self._keeper.close(connection)
         else:
             self._serving.begin(connection)
 

@@ -15,7 +15,9 @@ from drydock_proxy.front.access import AccessLines
 from drydock_proxy.front.connection import Port
 from drydock_proxy.front.contexts import Contexts
 from drydock_proxy.front.front import Front
+from drydock_proxy.front.hits import Hits
 from drydock_proxy.front.hot import HotResponses
+from drydock_proxy.front.keeper import Keeper
 from drydock_proxy.front.relaying import OriginWay
 from drydock_proxy.front.serving import Serving
 from drydock_proxy.interception import Interception, port_error
@@ -61,10 +63,13 @@ class OpenFront:
         # what waits, and what is served besides, may be half of what there is room for; the rest is mitmproxy's
         most = idle_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) // 2
         lines, hot, way = AccessLines(), HotResponses(exchange, store), OriginWay(origin)
-        serving = Serving(hot, way, tally, lines, most)
+        keeper = Keeper(most)
+        hits = Hits(keeper, hot, tally, lines)
+        serving = Serving(keeper, hot, hits, way)
         front = Front(
             policy,
             Contexts(authority),
+            keeper,
             serving,
             tally,
             admits,
@@ -73,7 +78,7 @@ class OpenFront:
         )
         lines.start()
         front.start(self._sockets)
-        self._stops = [serving.stop, way.close, lines.stop, hot.close]
+        self._stops = [keeper.stop, hits.stop, serving.stop, keeper.loop.close, way.close, lines.stop, hot.close]
 
     async def stop(self) -> None:
         """Close the ports and every connection; ends within half a second whatever clients do."""
