@@ -35,6 +35,12 @@ class Keeper:
         for connection in tuple(self._busy):
             connection.wake()
 
+    def end(self) -> None:
+        """Let go of everything, once no thread works on a connection any more; what a thread never came to is cut."""
+        for connection in tuple(self._busy):
+            self.expire(connection)
+        self.loop.close()
+
     def wait(self, connection: Connection, events: int, step: Callable[[Connection], None], seconds: float) -> None:
         """Give a connection to the loop, which calls `step` when it is ready, from any thread."""
         self._busy.discard(connection)
@@ -55,7 +61,7 @@ class Keeper:
         try:
             pool.submit(run)
         except RuntimeError:  # the pool has ended
-            self.abort(connection)
+            self.expire(connection)
 
     def refuse(self, connection: Connection, status: int, reason: str) -> None:
         """Answer what is no request, and end the connection."""

@@ -60,7 +60,7 @@ class Loop:
     def watch(self, connection: Connection, events: int, step: Callable[[Connection], None], seconds: float) -> None:
         """Call `step` once the connection is ready, unless that takes longer than `seconds`; from any thread."""
         if self._stopping:
-            connection.abort()
+            self._expire(connection)
             return
         number = connection.sock.fileno()
         connection.step = step

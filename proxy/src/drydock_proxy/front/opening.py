@@ -78,7 +78,7 @@ class OpenFront:
         )
         lines.start()
         front.start(self._sockets)
-        self._stops = [keeper.stop, hits.stop, serving.stop, keeper.loop.close, way.close, lines.stop, hot.close]
+        self._stops = [keeper.stop, hits.stop, serving.stop, keeper.end, way.close, lines.stop, hot.close]
 
     async def stop(self) -> None:
         """Close the ports and every connection; ends within half a second whatever clients do."""
