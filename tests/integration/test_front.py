@@ -134,9 +134,10 @@ def test_requests_that_come_at_once_are_answered_in_order(world: World, way: Way
 def read_one(stream: BinaryIO, method: str) -> tuple[int, bytes]:
     """Read one answer from a stream that goes on after it."""
     line: bytes = stream.readline()
-    fields: dict[str, str] = dict(
-        iter(lambda: tuple(stream.readline().decode().strip().lower().partition(": ")[::2]), ("", ""))
-    )
+    fields: dict[str, str] = {}
+    while text := stream.readline().decode().strip().lower():
+        name, _, value = text.partition(": ")
+        fields[name] = value
     if method == "HEAD":
         return int(line.split()[1]), b""
     if "chunked" not in fields.get("transfer-encoding", ""):

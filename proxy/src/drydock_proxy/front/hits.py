@@ -1,5 +1,7 @@
 """Hits on their way: a small one goes at once, a large one in turns with others, and a slow client costs no thread."""
 
+import contextlib
+import os
 import select
 import threading
 import time
@@ -25,6 +27,7 @@ _STALLED_SECONDS = 60.0
 # A thread serves one client for so long, then the next in the queue; a few threads keep all processors busy.
 _TURN_SECONDS = 0.05
 _SENDERS = 8
+_STEP_BACK = 3  # steps of niceness
 
 type Content = tuple[Selection | None, bytes, VerifiedBlob | None]
 """What is sent: the selection (None: the whole), the head with small content, and large content."""
@@ -43,7 +46,7 @@ class Hits:
         self._tally = tally
         self._lines = lines
         self._buffers = threading.local()
-        self._senders = ThreadPoolExecutor(_SENDERS, "front-send")
+        self._senders = ThreadPoolExecutor(_SENDERS, "front-send", _step_back)
         self.sent: _Sent = _nothing
         keeper.cut = self.cut
 
@@ -135,6 +138,12 @@ class Hits:
         if buffer is None:
             buffer = self._buffers.view = memoryview(bytearray(_BUFFER))
         return buffer
+
+
+def _step_back() -> None:
+    """Have the thread leave the processor to the loop where both want it: who waits for a small answer feels it."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _STEP_BACK)
 
 
 def _at_once(connection: Connection, data: bytes) -> bytes:
