@@ -6,13 +6,14 @@ from pathlib import Path
 
 from bench import report
 from bench.bars import BARS
-from bench.machine import circumstances, is_quiet
+from bench.machine import becomes_quiet, circumstances
 from bench.results import Results, verdicts_of
 from bench.row import Effort, Row
 from bench.rows import ROWS
 from bench.running import run
 from bench.systems import CACHE, OURS, STARTING, STATIC
 
+_PATIENCE_SECONDS = 240.0  # the load average remembers for minutes that an image was built
 FULL, QUICK = Effort(seconds=3, connections=1000), Effort(seconds=1, connections=300)
 QUICK_ROWS = ("hit-1k-8", "hit-100k-8", "hit-14m-8", "memory", "fairness", "cold-whole", "crowd", "new-")
 QUICK_SYSTEMS = (OURS, STATIC, CACHE)
@@ -41,10 +42,9 @@ def _chosen(prefixes: list[str] | None, quick: bool) -> list[Row]:
 def main() -> int:
     """Run, print, write; return 0 when every bar that was measured is held, and nothing failed."""
     given = _arguments()
-    if not (given.quick or given.busy or is_quiet()):
-        print(
-            "bench: the machine is busy (see uptime), and its figures would be worth nothing; wait, or add --busy",
-            file=sys.stderr,
+    if not (given.quick or given.busy or becomes_quiet(_PATIENCE_SECONDS, say)):
+        say(
+            "bench: other programs keep this machine busy (see uptime), and figures would be worth nothing; stop them, or add --busy"
         )
         return 2
     effort = QUICK if given.quick else FULL

@@ -6,16 +6,25 @@ import platform
 import re
 import ssl
 import subprocess
+import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 _QUIET = 0.5  # of the load average over a minute
+_LOOK_SECONDS = 10.0
 
 
-def is_quiet() -> bool:
-    """Say whether little enough else runs here for figures to mean something."""
-    return os.getloadavg()[0] < _QUIET
+def becomes_quiet(seconds: float, say: Callable[[str], None]) -> bool:
+    """Wait until little enough else runs here for figures to mean something; False when that did not come about."""
+    deadline = time.monotonic() + seconds
+    while (load := os.getloadavg()[0]) >= _QUIET:
+        if time.monotonic() > deadline:
+            return False
+        say(f"waiting for a quiet machine: the load average is {load:.2f}, expected less than {_QUIET}")
+        time.sleep(_LOOK_SECONDS)
+    return True
 
 
 def _first_line(*command: str) -> str:

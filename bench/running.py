@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from bench.clients.curl import Way, check
+from bench.clients.curl import Way, check, check_crowd
 from bench.content import MB
 from bench.place import Place, Running
 from bench.results import Results
@@ -15,7 +15,8 @@ from bench.row import Effort, Row
 from bench.systems import STARTING, STATIC
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell whoever waits how far the run is; the tables alone go to standard output."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -28,6 +29,7 @@ def _check(place: Place, running: Running) -> None:
     if running.name != STATIC:
         fresh = place.content.fresh(MB)
         check(place, running, fresh, paced=True)
+        check_crowd(place, running, fresh)
         place.content.remove(fresh)
 
 
@@ -40,17 +42,23 @@ def run(rows: Sequence[Row], systems: Sequence[str], rounds: int, effort: Effort
         place = Place(directory, stack)
         up: dict[str, Running] = {}
         for name in (name for name in STARTING if any(name in row.systems for row in rows)):
-            _say(f"starting {name} and checking what it serves")
-            up[name] = STARTING[name](place, name)
-            _check(place, up[name])
+            say(f"starting {name} and checking what it serves")
+            try:
+                running = STARTING[name](place, name)
+                _check(place, running)
+            except (RuntimeError, OSError) as error:
+                results.failures.append(f"{name}: {error}")
+                say(f"  failed: {error}")
+                continue
+            up[name] = running
         for number in range(rounds):
             for row in rows:
                 results.titles[row.id] = row.title
                 turns = row.systems[number % len(row.systems) :] + row.systems[: number % len(row.systems)]
-                for name in turns:
-                    _say(f"round {number + 1}/{rounds}  {row.title}: {name}")
+                for name in (name for name in turns if name in up):
+                    say(f"round {number + 1}/{rounds}  {row.title}: {name}")
                     try:
                         results.add(row.id, name, row.measure(place, up[name], effort))
                     except (RuntimeError, OSError) as error:
                         results.failures.append(f"{row.id}, {name}: {error}")
-                        _say(f"  failed: {error}")
+                        say(f"  failed: {error}")

@@ -36,6 +36,7 @@ def connect(running: Running, way: Way, body: Body, times: int) -> None:
     """Make `times` connections without session resumption, and ask each for a small body; raise RuntimeError when one fails."""
     context = ssl.create_default_context(cafile=str(running.ca))
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT  # Squid's certificates lack what it asks for
     request = f"GET {body.path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
     for _ in range(times):
         if way is Way.CONNECT and running.connect is not None:

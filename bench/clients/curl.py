@@ -3,13 +3,16 @@
 import hashlib
 import json
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from bench.content import Body
 from bench.place import HOST, Place, Running
 
 _SECONDS = 120
+_CROWD = 8
 _FORMAT = "%{json}\n"
 
 
@@ -47,10 +50,30 @@ def check(place: Place, running: Running, body: Body, way: Way = Way.TLS, *, pac
         )
 
 
+def check_crowd(place: Place, running: Running, body: Body) -> None:
+    """Fetch a body several times at once and compare each digest; raise RuntimeError when one is another."""
+    with tempfile.TemporaryDirectory(dir=place.directory) as directory:
+        command = [*_leading(running, Way.TLS), *_at_once(_CROWD)]
+        files = [Path(directory) / str(number) for number in range(_CROWD)]
+        for file in files:
+            command += ["--output", str(file), place.url(body)]
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        found = {hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.exists()}
+    if done.returncode or found != {body.sha256}:
+        raise RuntimeError(
+            f"{running.name} served {body.path} wrong to {_CROWD} at once: expected sha256 {body.sha256}, found {found};"
+            f" curl ended with {done.returncode} {done.stderr.decode(errors='replace')}"
+        )
+
+
+def _at_once(times: int) -> list[str]:
+    return ["--parallel", "--parallel-immediate", "--parallel-max", str(times)]
+
+
 def fetch(place: Place, running: Running, body: Body, *, times: int = 1, paced: bool = False) -> list[Fetched]:
     """Fetch a body `times` times at once, each on a connection of its own; raise RuntimeError when one is not whole."""
     command = [*_leading(running, Way.TLS), "--write-out", _FORMAT]
-    command += ["--parallel", "--parallel-immediate", "--parallel-max", str(times)] if times > 1 else []
+    command += _at_once(times) if times > 1 else []
     for _ in range(times):
         command += ["--output", "/dev/null", place.url(body, paced=paced)]
     done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False, text=True)

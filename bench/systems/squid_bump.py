@@ -1,6 +1,7 @@
 """Squid with ssl-bump and a cache in memory: CONNECT at one port, names that lead to it at another."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from tests.upstream.child import Child, accepts, free_port
 _LIBRARY = Path("/usr/lib/squid")
 _CONFIGURATION = """
 http_port 127.0.0.1:{connect} ssl-bump tls-cert={own}/ca.pem generate-host-certificates=on options=NO_TLSv1,NO_TLSv1_1
-https_port 127.0.0.1:{port} accel defaultsite={host} tls-cert={own}/leaf.pem
+https_port 127.0.0.1:{port} tproxy ssl-bump tls-cert={own}/leaf.pem generate-host-certificates=off
+hosts_file {own}/hosts
 sslcrtd_program {library}/security_file_certgen -s {own}/certificates -M 4MB
 sslcrtd_children 2 startup=1 idle=1
 ssl_bump bump all
+client_dst_passthru off
 cache_peer 127.0.0.1 parent {origin} 0 no-query no-digest originserver default tls ssldomain={host} sslcafile={ca} forceddomain={host}
 never_direct allow all
 http_access allow all
@@ -30,15 +33,13 @@ coredump_dir {own}
 visible_hostname squid.example
 shutdown_lifetime 0 seconds
 pinger_enable off
-{user}
 """
 
 
 def start(place: Place, name: str) -> Running:
-    """Start it with an empty cache.
+    """Start it with an empty cache; it may bind as tproxy (CAP_NET_ADMIN).
 
-    wrk knows no CONNECT, and Squid intercepts :443 only where a firewall redirects to it; at `https_port accel` the same
-    answers come from the same cache with the same TLS.
+    tproxy takes the address that a client connected to for the one it wanted, so that no firewall has to redirect :443.
     """
     own, port, connect = place.folder("squid"), free_port(), free_port()
     leaf = place.authority.leaf(HOST)
@@ -46,6 +47,7 @@ def start(place: Place, name: str) -> Running:
     (own / "leaf.pem").write_bytes(leaf.certificate + leaf.key)
     make = [f"{_LIBRARY}/security_file_certgen", "-c", "-s", str(own / "certificates"), "-M", "4MB"]
     subprocess.run(make, check=True, capture_output=True)
+    (own / "hosts").write_text(f"127.0.0.1 {HOST}\n")
     configuration = own / "squid.conf"
     configuration.write_text(
         _CONFIGURATION.format(
@@ -56,8 +58,10 @@ def start(place: Place, name: str) -> Running:
             origin=place.origin_port,
             ca=place.ca,
             library=_LIBRARY,
-            user="cache_effective_user root" if os.geteuid() == 0 else "",
         )
     )
+    if os.geteuid() == 0:  # Squid becomes its own user then
+        for path in (own, *own.rglob("*")):
+            shutil.chown(path, "proxy")
     child = Child(["squid", "-N", "-f", str(configuration)], own / "squid.log", lambda: accepts(port) and accepts(connect))
     return Running(name, place.stack.enter_context(child), port, connect, place.ca)
