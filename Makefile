@@ -9,7 +9,7 @@ SEALED = $(if $(OFFLINE),COMPOSE_FILE=$${COMPOSE_FILE:-compose.yml$(OVERRIDE)}:d
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
-.PHONY: help up down warm rehearse airgap-check test lint logs shell clean deploy ci-image
+.PHONY: help up down warm rehearse airgap-check test bench bench-quick lint logs shell clean deploy ci-image
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,14 @@ airgap-check: ## The same with no way out: every Worker must come from the store
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
 	@docker/test-run python -m pytest $(ARGS)
 
+bench: ## Measure beside nginx, Squid and mitmproxy, about 20 minutes; ARGS="--rows hit-1k" for a part of it
+	@bench/run $(ARGS)
+
+bench-quick: ## Hold the most important ratios to floors that a busy machine reaches, too; under three minutes
+	@TEST_TARGET=bench docker/test-run python -m bench --quick $(ARGS)
+
 lint: ## Check style, formatting and types
-	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests'
+	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests bench'
 
 logs: ## Follow the logs of the proxy and the Workers
 	docker compose logs --follow
@@ -46,7 +52,7 @@ shell: ## Open a shell in a running Worker's container; WORKER=hello
 clean: ## Remove containers, images and volumes, with everything downloaded and the Workers' data
 	docker compose down --volumes --remove-orphans --rmi local
 	docker volume rm --force drydock-test-cache
-	docker image rm --force drydock-ci drydock-test drydock-test-internet drydock-test-squid
+	docker image rm --force drydock-bench drydock-ci drydock-test drydock-test-internet drydock-test-squid
 	rm -rf .scratch
 
 deploy: ## Deploy a Worker to Cloudflare; WORKER=hello, DRY_RUN=1 only bundles it

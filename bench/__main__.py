@@ -10,7 +10,7 @@ from bench.machine import becomes_quiet, circumstances
 from bench.results import Results, verdicts_of
 from bench.row import Effort, Row
 from bench.rows import ROWS
-from bench.running import run
+from bench.running import run, say
 from bench.systems import CACHE, OURS, STARTING, STATIC
 
 _PATIENCE_SECONDS = 240.0  # the load average remembers for minutes that an image was built

@@ -30,6 +30,8 @@ _COSTS = (
     ("new-connect", "cpu_connection", "CPU µs"),
 )
 
+_ROUND = 100  # from here on, values have no decimals
+
 type Readings = dict[str, dict[str, dict[str, list[float]]]]
 
 
@@ -65,7 +67,7 @@ def _hits(document: dict[str, Any], path: Path) -> None:
     axes.set_xticks(range(len(rows)), [document["titles"][row].replace(" hit, ", "\n") for row in rows])
     axes.set_ylabel("speed, nginx static = 1")
     axes.set_title("Cache hits over TLS 1.3: median of the rounds, with the least and the most")
-    axes.legend(ncols=len(systems))
+    figure.legend(loc="outside lower center", ncols=len(systems))
     _save(figure, path, "hits")
 
 
@@ -74,9 +76,10 @@ def _cost(axes: Axes, document: dict[str, Any], row: str, metric: str, unit: str
     systems = [name for name in _COLOURS if readings[row].get(name, {}).get(metric)]
     for place, system in enumerate(reversed(systems)):
         middle, error = _around(readings[row][system][metric])
-        axes.barh(place, middle, xerr=error, color=_COLOURS[system], error_kw={"elinewidth": 0.8})
+        bar = axes.barh(place, middle, xerr=error, color=_COLOURS[system], error_kw={"elinewidth": 0.8})
+        axes.bar_label(bar, [f"{middle:,.3g}" if middle < _ROUND else f"{middle:,.0f}"], padding=4, fontsize="small")
     axes.set_yticks(range(len(systems)), reversed(systems))
-    axes.set_xscale("log")
+    axes.margins(x=0.15)
     axes.set_title(document["titles"][row], fontsize="medium")
     axes.set_xlabel(unit)
 
