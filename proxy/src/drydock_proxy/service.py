@@ -1,5 +1,7 @@
 """The proxy as one running thing: its listeners, the origin, the relay and the status server, started and stopped together."""
 
+import drydock_proxy.lean_imports  # noqa: F401, I001 - before everything that imports what it keeps small
+
 import asyncio
 import contextlib
 import ipaddress
