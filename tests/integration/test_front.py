@@ -319,3 +319,17 @@ def test_an_absolute_target_means_its_own_host(world: World, way: Way) -> None:
     assert asked(world, way, "https://assets.example/front/absolute").body == BODY
     refused = asked(world, way, "https://index.example/front/absolute")
     assert (refused.status, json.loads(refused.body)["error"]) == (421, "misdirected")
+
+
+def test_a_hit_has_the_limits_of_every_request(world: World, way: Way) -> None:
+    """A hundred fields are enough for what is stored, too, and so is one Host header that names the connection's host."""
+    stored(world, "/front/limited", BODY)
+    many = [f"X-{number}: 1" for number in range(100)]
+    with secure(world.proxy, way, "assets.example") as connection:
+        statuses = []
+        for fields in ([], many, many[1:], []):
+            connection.sendall(request("/front/limited", *fields))
+            statuses.append(reply(connection).status)
+        connection.sendall(request("/front/limited", host="index.example"))
+        statuses.append(reply(connection).status)
+    assert statuses == [200, 431, 200, 200, 421]

@@ -78,6 +78,7 @@ def write_lines(lines: Sequence[str]) -> None:
         return
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and isinstance(handler.formatter, JsonFormatter):
-            with handler.lock or contextlib.nullcontext():
+            # as for other lines: a journal that cannot be written, or was closed, ends nothing
+            with handler.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
                 handler.stream.write("\n".join(lines) + "\n")
                 handler.flush()

@@ -10,7 +10,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 VERSIONS = frozenset({"HTTP/1.1", "HTTP/1.0"})
 _LONGEST_URL = 8192
 _NOT_IN_URLS = re.compile(r"[^!-~]")
-_MOST_FIELDS = 100
+MOST_FIELDS = 100
 _BAD_REQUEST, _TOO_LONG, _MISDIRECTED, _TOO_MANY_FIELDS, _NOT_IMPLEMENTED = 400, 414, 421, 431, 501
 
 
@@ -41,8 +41,8 @@ def meant(line: Line) -> tuple[str, str]:
         return shown(url[:200]), f"{_BAD_REQUEST} This is no request of HTTP/1.1 or 1.0."
     if line.method not in METHODS:
         return shown(url[:200]), f"{_NOT_IMPLEMENTED} The method {shown(line.method[:20])} is not passed on."
-    if line.fields > _MOST_FIELDS:
-        return shown(url[:200]), f"{_TOO_MANY_FIELDS} The request has more than {_MOST_FIELDS} header fields."
+    if line.fields > MOST_FIELDS:
+        return shown(url[:200]), f"{_TOO_MANY_FIELDS} The request has more than {MOST_FIELDS} header fields."
     if len(url) > _LONGEST_URL:
         return shown(url[:200]) + "...", f"{_TOO_LONG} The URL is longer than {_LONGEST_URL} characters."
     if _NOT_IN_URLS.search(url):

@@ -37,6 +37,7 @@ class Connection:
         "step",
         "tls",
         "unread",
+        "until",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, client: str, by: Port) -> None:
@@ -52,6 +53,7 @@ class Connection:
         self.step: Callable[[Connection], None] = lambda _: None
         self.events = 0
         self.since = self.deadline = 0.0
+        self.until = 0.0  # when what is being read must be whole, in monotonic seconds; 0 between heads
 
     def finish(self) -> None:
         """Say that nothing more will be sent, so that a client can tell the end from a cut."""

@@ -54,6 +54,7 @@ def server_context(leaf: Leaf) -> ssl.SSLContext:
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_ciphers(TLS12_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
+    context.num_tickets = 1  # each costs a tenth of the handshake, and the next connection brings a new one
     pem = keyfile.key_pem(leaf.key) + b"".join(keyfile.certificate_pem(one) for one in (leaf.cert, *leaf.chain))
     # the ssl module reads keys from files alone: this one is in memory, and nobody else's
     descriptor = os.memfd_create("leaf", os.MFD_CLOEXEC)

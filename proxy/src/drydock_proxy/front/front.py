@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _HTTPS = 443
 _EDGE = select.EPOLLIN | select.EPOLLET  # what is only looked at stays readable; the edge says that more has come
-_HANDSHAKE_SECONDS = 30.0
+_GREETING_SECONDS = 60.0  # from the connection to the end of the handshake
 _MOST_PEEKED = 16 << 10
 _CONNECT = re.compile(rb"CONNECT ([^\x00-\x20\x7f/@]+):443 HTTP/1\.[01]")
 _STANDS = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -81,8 +82,9 @@ class Front:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, client, port)
+        connection.until = time.monotonic() + _GREETING_SECONDS
         step = self._greeted if port is Port.TLS else self._asked
-        self._keeper.wait(connection, _EDGE, step, _HANDSHAKE_SECONDS * 2)
+        self._keeper.wait(connection, _EDGE, step, _GREETING_SECONDS)
 
     def _has_room(self, client: str) -> bool:
         with self._lock:
@@ -154,7 +156,7 @@ class Front:
         except OSError:
             self._keeper.close(connection)
             return
-        self._keeper.wait(connection, _EDGE, self._greeted_inside, _HANDSHAKE_SECONDS)
+        self._keeper.wait(connection, _EDGE, self._greeted_inside, connection.until - time.monotonic())
         self._greeted_inside(connection)
 
     def _is_plain(self, head: bytes) -> bool:
@@ -203,7 +205,7 @@ class Front:
             return
         connection.sock = context.wrap_socket(connection.sock, server_side=True, do_handshake_on_connect=False)
         connection.tls = True
-        self._keeper.wait(connection, select.EPOLLIN, self._shake, _HANDSHAKE_SECONDS)
+        self._keeper.wait(connection, select.EPOLLIN, self._shake, connection.until - time.monotonic())
         self._shake(connection)
 
     def _shake(self, connection: Connection) -> None:
@@ -211,9 +213,9 @@ class Front:
         try:
             connection.sock.do_handshake()
         except ssl.SSLWantReadError:
-            self._keeper.wait(connection, select.EPOLLIN, self._shake, _HANDSHAKE_SECONDS)
+            self._keeper.wait(connection, select.EPOLLIN, self._shake, connection.until - time.monotonic())
         except ssl.SSLWantWriteError:
-            self._keeper.wait(connection, select.EPOLLOUT, self._shake, _HANDSHAKE_SECONDS)
+            self._keeper.wait(connection, select.EPOLLOUT, self._shake, connection.until - time.monotonic())
         except OSError as error:
             log_access("tls", client=connection.client, host=connection.host, outcome="failed", error=_why(error))
             self._keeper.close(connection)

@@ -4,6 +4,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from drydock_proxy.meaning import MOST_FIELDS
+
 type Fields = tuple[tuple[str, str], ...]
 
 MOST_UNREAD = 64 << 10
@@ -14,7 +16,7 @@ _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f]+) (HTTP/[0
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _NEVER_HERE = frozenset({"authorization", "cookie", "expect", "upgrade", "transfer-encoding", "content-length"})
-_SELECTING = frozenset({"range", "if-range", "if-none-match", "if-modified-since", "connection"})
+_SELECTING = frozenset({"range", "if-range", "if-none-match", "if-modified-since"})
 
 
 class MalformedError(ValueError):
@@ -38,16 +40,23 @@ class Head(NamedTuple):
     @property
     def closes(self) -> bool:
         """Whether the client wants the connection to end after the answer."""
-        return any(field == "connection" and "close" in value.lower() for field, value in self.fields)
+        return "connection" in self.names and any(
+            field == "connection" and "close" in value.lower() for field, value in self.fields
+        )
 
     @property
     def may_be_a_hit(self) -> bool:
         """Whether the store may answer: a GET or HEAD without a body, a person behind it, or a wish beyond an answer."""
-        return self.method in ("GET", "HEAD") and self.version == "HTTP/1.1" and self.names.isdisjoint(_NEVER_HERE)
+        return (
+            self.method in ("GET", "HEAD")
+            and self.version == "HTTP/1.1"
+            and len(self.fields) <= MOST_FIELDS
+            and self.names.isdisjoint(_NEVER_HERE)
+        )
 
     @property
     def is_plain(self) -> bool:
-        """Whether it asks for the whole, whatever the client has, on a connection that goes on."""
+        """Whether it asks for the whole, whatever the client has."""
         return self.method == "GET" and self.names.isdisjoint(_SELECTING)
 
 

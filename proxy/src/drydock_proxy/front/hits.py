@@ -57,7 +57,7 @@ class Hits:
     def content(self, hot: Hot, head: Head) -> Content | None:
         """Return what answers a request, or None when the content is not there any more as it was checked."""
         now = time.time()
-        selected, data = (None, hot.whole(now)) if head.is_plain else hot.select(head, now)
+        selected, data = (None, hot.whole(now, closes=head.closes)) if head.is_plain else hot.select(head, now)
         if hot.small is not None or (selected is not None and selected.start == selected.end):
             return selected, data, None
         blob = self._hot.open(hot)
@@ -68,7 +68,9 @@ class Hits:
         selected, data, blob = content
         if selected is None and blob is None and in_loop and not (data := _at_once(connection, data)):
             self._note(connection, head, hot, hot.stored.status, hot.size, time.time(), 0.0)
-            return True
+            if head.closes:
+                self._keeper.farewell(connection)
+            return not head.closes
         status, start, end = (
             (hot.stored.status, 0, hot.size) if selected is None else (selected.status, selected.start, selected.end)
         )

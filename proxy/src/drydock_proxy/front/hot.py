@@ -26,6 +26,7 @@ _MOST_ENTRIES = 4096
 _MOST_BYTES = 8 << 20
 _SURE_SECONDS = 0.01
 _AGE = b"\r\nage: 0\r\n"
+_CLOSE = b"\r\nConnection: close"
 
 
 class Hot:
@@ -47,9 +48,11 @@ class Hot:
         self._before, self._after = before + _AGE[:-3], _AGE[-2:] + after
         self._whole = (-1, b"")
 
-    def whole(self, now: float) -> bytes:
+    def whole(self, now: float, *, closes: bool) -> bytes:
         """Return the head of the whole answer, with the content where that is small."""
         age = max(int(now - self.stored.response_time), 0)
+        if closes:
+            return b"%b%d%b%b%b" % (self._before, age, _CLOSE, self._after, self.small or b"")
         known, data = self._whole
         if known != age:
             data = b"%b%d%b%b" % (self._before, age, self._after, self.small or b"")

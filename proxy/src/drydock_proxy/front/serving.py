@@ -2,6 +2,7 @@
 
 import select
 import ssl
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from drydock_proxy import meaning
@@ -38,6 +39,7 @@ class Serving:
 
     def begin(self, connection: Connection) -> None:
         """Serve a connection from now on; its first request may be there already."""
+        connection.until = 0.0
         self._keeper.wait(connection, select.EPOLLIN, self._readable, _HEAD_SECONDS)
         self._readable(connection)
 
@@ -62,9 +64,9 @@ class Serving:
                 self._keeper.refuse(connection, 431, _TOO_LONG)
                 return
             if found is None:
-                seconds = _HEAD_SECONDS if connection.unread else _IDLE_SECONDS
-                self._keeper.wait(connection, select.EPOLLIN, self._readable, seconds)
+                self._keeper.wait(connection, select.EPOLLIN, self._readable, _left(connection))
                 return
+            connection.until = 0.0
             raw, connection.unread = found
             try:
                 head = heads.read(raw)
@@ -85,9 +87,15 @@ class Serving:
         return self._looked_up(connection, head)
 
     def _known(self, connection: Connection, head: Head) -> Hot | None:
-        if not head.may_be_a_hit or head.first("host") != connection.agreed:
+        if not head.may_be_a_hit:
             return None
-        return self._hot.get((connection.host, _HTTPS, head.target))
+        hot = self._hot.get((connection.host, _HTTPS, head.target))
+        if hot is None or head.first("host") == connection.agreed:
+            return hot
+        if meaning.meant(_line(connection, head))[1]:
+            return None
+        connection.agreed = head.first("host")
+        return hot
 
     def _answer_in_thread(self, connection: Connection, head: Head) -> None:
         if self._looked_up(connection, head):
@@ -96,18 +104,26 @@ class Serving:
     def _looked_up(self, connection: Connection, head: Head) -> bool:
         """Answer with what the store has after all, or with what the origin says."""
         url, refusal = meaning.meant(_line(connection, head))
-        if not refusal and head.target[:1] == "/":
-            connection.agreed = head.first("host")
-            if head.may_be_a_hit and (hot := self._hot.fill((connection.host, _HTTPS, head.target), url)) is not None:
-                content = self._hits.content(hot, head)
-                if content is not None:
-                    return self._hits.answer(connection, head, hot, content, in_loop=False)
+        if not refusal and head.may_be_a_hit and head.target[:1] == "/":
+            hot = self._hot.fill((connection.host, _HTTPS, head.target), url)
+            if hot is not None and (content := self._hits.content(hot, head)) is not None:
+                return self._hits.answer(connection, head, hot, content, in_loop=False)
         goes_on = self._origin.relay(connection, head, url, refusal)
         if goes_on is None:
             self._keeper.abort(connection)
         elif not goes_on:
             self._keeper.farewell(connection)
         return bool(goes_on)
+
+
+def _left(connection: Connection) -> float:
+    """Return how many seconds a connection may wait: for a head that has begun, what is left of its time, however it trickles."""
+    if not connection.unread:
+        connection.until = 0.0
+        return _IDLE_SECONDS
+    now = time.monotonic()
+    connection.until = connection.until or now + _HEAD_SECONDS
+    return connection.until - now
 
 
 def _line(connection: Connection, head: Head) -> meaning.Line:
