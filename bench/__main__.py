@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from bench import report
@@ -51,6 +52,7 @@ def main() -> int:
     if given.seconds:
         effort = Effort(given.seconds, effort.connections)
     systems = given.systems or (QUICK_SYSTEMS if given.quick else tuple(STARTING))
+    began = time.monotonic()
     results = Results({**circumstances(), "rounds": given.rounds, "seconds": effort.seconds})
     run(_chosen(given.rows, given.quick), systems, given.rounds, effort, results)
 
@@ -61,6 +63,9 @@ def main() -> int:
     print(report.figures(results, systems))
     print()
     print(report.bars(results, verdicts, before))
+    print(
+        f"\n{time.monotonic() - began:.0f} s; load average {results.circumstances['load_average_before'][0]:.2f} before, TLS 1.3, EC P-256"
+    )
     for failure in results.failures:
         print(f"failed: {failure}")
     if given.results:
