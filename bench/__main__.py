@@ -32,7 +32,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--busy", action="store_true", help="measure although other programs are running; the figures say so")
     parser.add_argument("--results", type=Path, metavar="DIR", help="write the figures there, as JSON")
     parser.add_argument("--before", type=Path, metavar="FILE", help="figures of an earlier run to compare with")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if not _chosen(given.rows, given.quick):
+        parser.error(f"no row begins with {' or '.join(given.rows)}")
+    return given
 
 
 def _chosen(prefixes: list[str] | None, quick: bool) -> list[Row]:
@@ -60,12 +63,9 @@ def main() -> int:
     judged = [results.judge(bar, limit) for bar, limit in limits if limit is not None]
     verdicts = [verdict for verdict in judged if verdict is not None]
     before = verdicts_of(given.before) if given.before else {}
-    print(report.figures(results, systems))
-    print()
-    print(report.bars(results, verdicts, before))
-    print(
-        f"\n{time.monotonic() - began:.0f} s; load average {results.circumstances['load_average_before'][0]:.2f} before, TLS 1.3, EC P-256"
-    )
+    print(report.figures(results, systems), report.bars(results, verdicts, before), sep="\n\n", end="\n\n")
+    load = results.circumstances["load_average_before"][0]
+    print(f"{time.monotonic() - began:.0f} s, TLS 1.3, EC P-256; load average before: {load:.2f}")
     for failure in results.failures:
         print(f"failed: {failure}")
     if given.results:
