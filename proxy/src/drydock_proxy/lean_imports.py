@@ -16,8 +16,8 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 
 def _client_part(name: str) -> object:
-    """Return what a package in aiohttp's place lacks, should somebody need it after all."""
-    if name.startswith("__"):
+    """Return a class that a package in aiohttp's place lacks, should somebody need it after all."""
+    if name == name.lower():  # a module, which is imported once this says that there is no attribute of its name
         raise AttributeError(name)
     return getattr(importlib.import_module("aiohttp.client"), name)
 

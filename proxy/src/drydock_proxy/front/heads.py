@@ -11,6 +11,7 @@ type Fields = tuple[tuple[str, str], ...]
 MOST_UNREAD = 64 << 10
 """Bytes that may come without a whole head."""
 
+_SHORT = 1 << 10
 _END = b"\r\n\r\n"
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f]+) (HTTP/[0-9]\.[0-9])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
@@ -67,9 +68,12 @@ def split(data: bytes) -> tuple[bytes, bytes] | None:
     return None if end < 0 else (data[:end], data[end + len(_END) :])
 
 
-@lru_cache(maxsize=512)
 def read(data: bytes) -> Head:
-    """Read a head without its end; raise MalformedError. Clients repeat themselves, so what was read is remembered."""
+    """Read a head without its end; raise MalformedError. Clients repeat themselves, so what is short is remembered."""
+    return _remembered(data) if len(data) <= _SHORT else _read(data)
+
+
+def _read(data: bytes) -> Head:
     first, *lines = data.split(b"\r\n")
     line = _LINE.fullmatch(first)
     if line is None:
@@ -87,6 +91,9 @@ def read(data: bytes) -> Head:
     if method == "CONNECT":
         raise MalformedError("CONNECT has no place inside of a connection to a host")
     return Head(method, target, version, tuple(fields), _length(fields, version), names)
+
+
+_remembered = lru_cache(maxsize=512)(_read)
 
 
 def _length(fields: list[tuple[str, str]], version: str) -> int | None:
