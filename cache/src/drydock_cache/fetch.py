@@ -12,6 +12,7 @@ from drydock_cache.blobs import Stage
 from drydock_cache.download import Download, FetchRequest, Head, Verdict, too_large
 from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure, mask_credentials
 from drydock_cache.growing import GrowingContent
+from drydock_cache.intake import Intake
 from drydock_cache.keys import CacheKey
 from drydock_cache.resume import Partial, resumption
 from drydock_cache.store import Store
@@ -135,29 +136,22 @@ class Fetcher:
         assert content is not None
         limit = download.request.limit(download.head.result().status)
         chunks = response.aiter_raw()
-        while True:
-            try:
-                async with asyncio.timeout(_STALL_SECONDS):
-                    chunk = await anext(chunks, None)
-            except TimeoutError:
-                raise UpstreamError(
-                    UpstreamFailure.TIMEOUT,
-                    f"The upstream of {download.request.key.url} sent nothing for {_STALL_SECONDS:.0f} seconds.",
-                    "Check the network, then try again.",
-                ) from None
-            if chunk is None:
-                return
-            if skip:
-                skip, chunk = max(skip - len(chunk), 0), chunk[skip:]
-            if not chunk:
-                continue
-            if content.written + len(chunk) > limit:
-                raise too_large(download.request.key.url, limit)
-            storable = content.storable
-            await content.append(chunk)
+        storable = content.storable
+        try:
+            async with Intake(content) as intake:
+                while (chunk := await _next(download.request.key.url, chunks)) is not None:
+                    if skip:
+                        skip, chunk = max(skip - len(chunk), 0), chunk[skip:]
+                    if intake.taken + len(chunk) > limit:
+                        raise too_large(download.request.key.url, limit)
+                    if chunk:
+                        await intake.add(chunk)
+                    if storable and not content.storable:
+                        storable = False
+                        _note_full(download)
+        finally:
             if storable and not content.storable:
-                download.unstored = download.unstored or "the store's disk takes no more bytes"
-                _log.error("not stored: %s; passed on to its clients only", download.unstored, extra=_about(download))
+                _note_full(download)
 
     async def _commit(self, download: Download, stage: Stage) -> None:
         head = download.head.result()
@@ -181,6 +175,24 @@ class Fetcher:
                     return
             url = _redirected(request.key.url, url, location)
         raise UpstreamError(UpstreamFailure.REDIRECTS, f"{request.key.url} redirects more than {_MAX_REDIRECTS} times.")
+
+
+async def _next(url: str, chunks: AsyncIterator[bytes]) -> bytes | None:
+    """Return what comes next, or None at the end; raise UpstreamError after a silence."""
+    try:
+        async with asyncio.timeout(_STALL_SECONDS):
+            return await anext(chunks, None)
+    except TimeoutError:
+        raise UpstreamError(
+            UpstreamFailure.TIMEOUT,
+            f"The upstream of {url} sent nothing for {_STALL_SECONDS:.0f} seconds.",
+            "Check the network, then try again.",
+        ) from None
+
+
+def _note_full(download: Download) -> None:
+    download.unstored = download.unstored or "the store's disk takes no more bytes"
+    _log.error("not stored: %s; passed on to its clients only", download.unstored, extra=_about(download))
 
 
 def _redirected(asked: str, url: str, location: str) -> str:
