@@ -9,7 +9,7 @@ SEALED = $(if $(OFFLINE),COMPOSE_FILE=$${COMPOSE_FILE:-compose.yml$(OVERRIDE)}:d
 # Arguments for pytest: make test ARGS="-k x".
 ARGS ?=
 
-.PHONY: help up down warm rehearse airgap-check test bench bench-quick lint logs shell clean deploy ci-image
+.PHONY: help up down warm rehearse airgap-check test bench bench-felt bench-quick lint logs shell clean deploy ci-image
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ bench: ## Measure beside nginx, Squid and mitmproxy, about 20 minutes; ARGS="--r
 
 bench-quick: ## Hold the most important ratios to floors that a busy machine reaches, too; under three minutes
 	@TEST_TARGET=bench docker/test-run python -m bench --quick $(ARGS)
+
+bench-felt: ## Measure in containers what a user feels: packages, the runtime's start, the start of everything
+	@mkdir -p bench/results; docker/test-run python -m bench.felt $(ARGS) > bench/results/felt.txt; status=$$?; \
+	  cat bench/results/felt.txt; exit $$status
 
 lint: ## Check style, formatting and types
 	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests bench'

@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import platform
 import re
+import shutil
 import ssl
 import subprocess
 import time
@@ -27,8 +28,10 @@ def becomes_quiet(seconds: float, say: Callable[[str], None]) -> bool:
     return True
 
 
-def _first_line(*command: str) -> str:
-    """Return the first line that a program prints of itself; wrk and nginx print it as an error."""
+def _first_line(*command: str) -> str | None:
+    """Return the first line that a program prints of itself; wrk and nginx print it as an error. None: it is not here."""
+    if shutil.which(command[0]) is None:
+        return None
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=10)
     return done.stdout.strip().partition("\n")[0]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from bench.machine import circumstances
 from bench.results import Spread
 from tests.compose import Project
 from tests.e2e.stack import RUNTIME_2024, STACK_2024, Stack, declare_stack
@@ -39,13 +40,12 @@ def _sync(stack: Stack, rounds: int) -> Figures:
     for number in range(rounds):
         _say(f"sync, round {number + 1}/{rounds}")
         stack.project.down(volumes=False)
-        stack.project.compose("up", "--detach", "--wait", "internet", "proxy")
-        stack.project.down(volumes=False)
         stack.project.remove_volume("store")
         stack.project.compose("up", "--detach", "--wait", "internet", "proxy")
-        for name in ("sync, cold proxy", "sync, warm proxy"):
-            figures[name].append(_seconds(stack.project, "felt-sync"))
-        figures["sync, direct"].append(_seconds(stack.project, "felt-sync-direct"))
+        turns = [("sync, cold proxy", "felt-sync"), ("sync, warm proxy", "felt-sync")]
+        turns.insert(number % 2 * 2, ("sync, direct", "felt-sync-direct"))  # first and last in turn
+        for name, service in turns:
+            figures[name].append(_seconds(stack.project, service))
     return figures
 
 
@@ -131,6 +131,7 @@ def main() -> int:
                 figures |= PARTS[part](stack, given.rounds)
         finally:
             stack.project.down()
+    print(json.dumps(circumstances(), indent=1))
     for name, values in figures.items():
         spread = Spread.of(values)
         print(f"{name:34} {spread.median:7.3f} s ({spread.least:.3f}–{spread.most:.3f})")
