@@ -9,7 +9,6 @@ import threading
 import uuid
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +17,8 @@ from drydock_cache import stages
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DigestError, StoreError
 from drydock_cache.folder_lock import FolderLock
+from drydock_cache.stage import Blob as Blob
+from drydock_cache.stage import Stage as Stage
 
 # With these it is the process or the machine that cannot read, not the blob that is bad.
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -33,14 +34,6 @@ class BlobMissingError(StoreError):
 
 class BlobDamagedError(StoreError):
     """The bytes on disk are not those that the digest names; they have been moved to quarantine."""
-
-
-@dataclass(frozen=True, order=True)
-class Blob:
-    """A committed blob: its digest and its size in bytes."""
-
-    digest: Digest
-    size: int
 
 
 class VerifiedBlob:
@@ -78,69 +71,6 @@ class VerifiedBlob:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-class Stage:
-    """A blob in the making: written once from front to back, hashed on the way, then committed or discarded.
-
-    The open descriptor holds a lock, by which a start-up sweep of another process knows that the stage is alive.
-    """
-
-    def __init__(self, store: "BlobStore", path: Path, descriptor: int) -> None:
-        self._store = store
-        self._descriptor = descriptor
-        # A cancelled task leaves its write behind in a thread; nobody may close the descriptor, or reuse its number, meanwhile.
-        self._lock = threading.Lock()
-        self.hash = hashlib.sha256()
-        self.path = path
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        """Append `data`; raise OSError (disk full, I/O error), after which the stage can only be discarded.
-
-        `size` counts whole writes, the hash also the one that failed.
-        """
-        with self._lock:
-            self.hash.update(data)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-            self.size += len(data)
-
-    def reader(self) -> int:
-        """Return a new read-only descriptor of the staged bytes, which stays good after commit and discard."""
-        return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-
-    @property
-    def digest(self) -> Digest:
-        """The digest of everything that was written so far."""
-        return Digest(self.hash.hexdigest())
-
-    def commit(self) -> Blob:
-        """Make the staged bytes a blob: sync them, rename them to their name, sync the folder. Raise OSError."""
-        with self._lock:
-            blob = Blob(self.digest, self.size)
-            target = self._store.path(blob.digest)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.fchmod(self._descriptor, 0o444)
-            os.fsync(self._descriptor)
-            self.path.rename(target)
-            _sync_folder(target.parent)
-            self._store.trust(os.fstat(self._descriptor))
-            self._release()
-        return blob
-
-    def discard(self) -> None:
-        """Remove the staged bytes; safe to call after commit."""
-        with self._lock:
-            if self._descriptor >= 0:
-                with contextlib.suppress(OSError):  # a disk that went read-only; the next start-up sweep finds the file
-                    self.path.unlink()
-                self._release()
-
-    def _release(self) -> None:
-        os.close(self._descriptor)
-        self._descriptor = -1
 
 
 class BlobStore:
@@ -216,7 +146,7 @@ class BlobStore:
         path = self._staging / f"{uuid.uuid4().hex}.part"
         try:
             with FolderLock(self._staging, exclusive=False):  # a sweep cannot come between the file and its lock
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise unwritable(self._staging, error) from error
@@ -302,11 +232,3 @@ def _hash_file(descriptor: int) -> Digest:
         digest.update(data)
         offset += len(data)
     return Digest(digest.hexdigest())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,11 +13,12 @@ import os
 import weakref
 from typing import Self
 
-from drydock_cache.blobs import Stage
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DrydockError, StoreError
+from drydock_cache.stage import Stage
 
 _READ_SIZE = 256 << 10
+_ABSORBED_AT_ONCE = 4 << 20
 _WINDOW = 4 << 20
 # Linux alone can say that a read would have to wait, and not on every file system.
 _CACHED_ONLY: int = getattr(os, "RWF_NOWAIT", 0)
@@ -87,6 +88,29 @@ class GrowingContent:
             self._window.append((self.written, data))
         self.written += len(data)
         self._notify()
+
+    async def absorb(self, count: int) -> None:
+        """Take over bytes that were written ahead on the stage, behind the last one. Raise StoreError when they cannot be read."""
+        assert self._stage is not None
+        end = self.written + count
+        while self.written < end:
+            size = min(end - self.written, _ABSORBED_AT_ONCE)
+            try:
+                await asyncio.to_thread(self._stage.absorb, size)
+            except OSError as error:
+                raise StoreError(f"The staged bytes cannot be read back: {error.strerror}.", "Try again.") from error
+            self._on_disk += size
+            self.written += size
+            self._notify()
+
+    async def write_ahead(self, data: bytes, offset: int) -> None:
+        """Write bytes that will be absorbed once all before them are there. Raise OSError when the disk does not take them."""
+        assert self._stage is not None
+        await asyncio.to_thread(self._stage.write_ahead, data, offset)
+
+    async def tail(self, count: int) -> bytes:
+        """Return the last `count` bytes that arrived."""
+        return await asyncio.to_thread(os.pread, self._descriptor, count, self.written - count)
 
     def finish(self) -> None:
         """Say that everything arrived and was found right; releases the last byte."""
