@@ -41,9 +41,9 @@ def bars(results: Results, verdicts: Iterable[Verdict], before: dict[tuple[str, 
             [
                 f"{results.titles[one.row]} [{metric.unit}]",
                 one.bar,
-                f"{one.found.median:.2f}",
+                f"{one.found.median:.3f}",
                 f"{one.found.least:.2f}–{one.found.most:.2f}",
-                f"{then.median:.2f}" if then else "–",
+                f"{then.median:.3f}" if then else "–",
                 "held" if one.held else "MISSED",
             ]
         )

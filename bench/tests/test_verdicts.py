@@ -88,6 +88,6 @@ def test_a_later_run_is_compared_with_the_file_of_an_earlier_one(tmp_path: Path)
     now = later.judge(SPEED, 1.0)
     assert now is not None
     line = report.bars(later, [now], verdicts_of(tmp_path / "earlier.json")).splitlines()[1]
-    assert "1.20" in line
-    assert "0.80" in line
+    assert "1.200" in line
+    assert "0.800" in line
     assert line.endswith("held")
