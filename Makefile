@@ -12,7 +12,7 @@ ARGS ?=
 # Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
 export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
 
-.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test lint logs shell clean deploy ci-image
+.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test bench bench-quick bench-felt lint logs shell clean deploy ci-image
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,8 +67,18 @@ new: ## Make a Worker from workers/template; NAME=my-worker
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest in place of --cov
 	@docker/test-run python -m pytest $(or $(ARGS),--cov)
 
+bench: ## Measure beside nginx, Squid and mitmproxy, about 20 minutes; ARGS="--rows hit-1k" for a part of it
+	@bench/run $(ARGS)
+
+bench-quick: ## Hold the most important ratios to floors that a busy machine reaches, too; under three minutes
+	@TEST_TARGET=bench docker/test-run python -m bench --quick $(ARGS)
+
+bench-felt: ## Measure in containers what a user feels: packages, the runtime's start, the start of everything
+	@mkdir -p bench/results; docker/test-run python -m bench.felt $(ARGS) > bench/results/felt.txt; status=$$?; \
+	  cat bench/results/felt.txt; exit $$status
+
 lint: ## Check style, formatting, types, and the traps of Python Workers
-	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests && docker/tasks/lint-workers'
+	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests bench && docker/tasks/lint-workers'
 
 logs: ## Follow the logs of the proxy and the Workers
 	docker compose logs --follow
@@ -79,7 +89,7 @@ shell: ## Open a shell in a running Worker's container; WORKER=hello
 clean: ## Remove containers, images and volumes, with everything downloaded and the Workers' data
 	docker compose down --volumes --remove-orphans --rmi local
 	docker volume rm --force drydock-test-cache
-	docker image rm --force drydock-ci drydock-test drydock-test-internet drydock-test-squid
+	docker image rm --force drydock-bench drydock-ci drydock-test drydock-test-internet drydock-test-squid
 	rm -rf .scratch
 
 deploy: ## Check a Worker and deploy it to Cloudflare; WORKER=hello or all, DRY_RUN=1 only shows it, SECRETS=FILE

@@ -2,6 +2,7 @@
 #   test      runs the suite and the linters (make test, make lint)
 #   internet  plays the hosts that the toolchain downloads from (tests/e2e/internet.compose.yml)
 #   squid     plays a corporate proxy (same file)
+#   bench     measures beside other proxies (make bench)
 ARG PYTHON_IMAGE=python:3.14-slim-trixie
 ARG NODE_IMAGE=node:24-trixie-slim
 ARG UV_IMAGE=ghcr.io/astral-sh/uv:latest
@@ -104,3 +105,19 @@ ENV PYTHONPYCACHEPREFIX=/var/cache/drydock-test/pycache \
     HOME=/var/cache/drydock-test/home \
     UV_LINK_MODE=copy
 ENTRYPOINT ["test-entrypoint"]
+
+# ---- What measures ----------------------------------------------------------------------------------------------------------
+FROM test AS bench
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk >/dev/null \
+ && rm -rf /var/lib/apt/lists/*
+COPY docker/requirements/bench.txt /tmp/bench.txt
+# Beside the suite's own packages: what draws must change nothing of what is measured.
+RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.cache/uv \
+    export UV_SYSTEM_CERTS=1; \
+    if [ -s /run/secrets/corporate_ca ]; then \
+      cat /etc/ssl/certs/ca-certificates.crt /run/secrets/corporate_ca > /tmp/ca.pem && export SSL_CERT_FILE=/tmp/ca.pem; \
+    fi; \
+    uv venv --quiet --python python3.14 /opt/plots \
+ && uv pip install --quiet --compile-bytecode --python /opt/plots --require-hashes -r /tmp/bench.txt \
+ && rm -f /tmp/ca.pem /tmp/bench.txt

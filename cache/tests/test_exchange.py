@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drydock_cache import fetch
+from drydock_cache import upstream as upstream_client
 from drydock_cache.egress import Mode
 
 from cache.tests.conftest import StartDrydock
@@ -327,7 +327,7 @@ async def test_an_upstream_that_stalls_is_given_up(
     drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F25: after two periods of silence at most (20 s as set), the client is told and nothing is left behind."""
-    monkeypatch.setattr(fetch, "_STALL_SECONDS", 0.4)
+    monkeypatch.setattr(upstream_client, "_STALL_SECONDS", 0.4)
     internet.route("/a.whl", BODY, "stall_mid", etag='"1"')
     async with asyncio.timeout(4):
         seen = await drydock.get(URL)
@@ -337,7 +337,7 @@ async def test_an_upstream_that_stalls_is_given_up(
 
 async def test_a_slow_upstream_is_no_stalled_one(drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """F29: pieces that keep coming for longer than the limit are no false timeout."""
-    monkeypatch.setattr(fetch, "_STALL_SECONDS", 0.4)
+    monkeypatch.setattr(upstream_client, "_STALL_SECONDS", 0.4)
     internet.route("/a.whl", BODY, "slow")
     assert (await drydock.get(URL)).body == BODY
 
@@ -526,7 +526,7 @@ async def test_every_behaviour_of_the_upstream_ends_in_an_answer(
     drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever upstream does, the client gets an answer with a status, and one that is complete has the right bytes."""
-    monkeypatch.setattr(fetch, "_STALL_SECONDS", 0.3)
+    monkeypatch.setattr(upstream_client, "_STALL_SECONDS", 0.3)
 
     async def ask(behaviour: Behaviour) -> None:
         url = f"{ASSETS}/{behaviour}.whl"

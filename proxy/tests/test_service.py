@@ -112,10 +112,11 @@ async def test_a_failed_start_keeps_the_ca(tmp_path: Path) -> None:
         assert (tmp_path / "state" / "ca.pem").read_bytes() == made
 
 
-def test_the_other_addons_of_mitmproxy_are_not_imported() -> None:
-    """Neither its web framework nor its LDAP client is loaded, which would cost a third of the start."""
+def test_what_is_never_used_is_not_imported() -> None:
+    """Neither mitmproxy's web framework and LDAP client nor aiohttp's client is loaded, which would cost half of the start."""
     code = (
-        "import sys, drydock_proxy.service; sys.exit(str({'flask', 'ldap3', 'mitmproxy.addons.proxyauth'} & set(sys.modules)))"
+        "import sys, drydock_proxy.service;"
+        "sys.exit(str({'flask', 'ldap3', 'mitmproxy.addons.proxyauth', 'aiohttp.client', 'click'} & set(sys.modules)))"
     )
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}  # compiled where it is installed
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)

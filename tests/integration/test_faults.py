@@ -145,7 +145,7 @@ def test_a_client_gets_bytes_before_upstream_has_sent_all(world: World, way: Way
         while len(received) < len(BODY) // 4:
             received += connection.recv(1 << 16)
         gate.open()
-        while not received.endswith(BODY[-1000:]):
+        while len(received.partition(b"\r\n\r\n")[2]) < len(BODY):  # the content repeats itself: its end proves nothing
             received += connection.recv(1 << 16)
     assert received.endswith(BODY)
 

@@ -46,6 +46,9 @@ class Exchange:
         if self.request.method == "HEAD":
             return
         gate = self.resource.gate
+        if self.resource.rate is not None:
+            await self._paced(data, self.resource.rate)
+            return
         if gate is None:
             await self.send(data)
             return
@@ -54,6 +57,13 @@ class Exchange:
         while not gate.reach():
             await asyncio.sleep(POLL)
         await self.send(data[half:])
+
+    async def _paced(self, data: bytes, rate: int) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for start in range(0, len(data), PIECE):
+            await self.send(data[start : start + PIECE])
+            await asyncio.sleep(began + (start + PIECE) / rate - loop.time())
 
     async def stall(self) -> None:
         """Stay silent until the client gives up."""

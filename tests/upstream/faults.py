@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.upstream.exchange import Exchange
 from tests.upstream.faithful import faithful
+from tests.upstream.range_faults import RANGE_ANSWERS
 from tests.upstream.resource import Behaviour
 
 SLOW_PIECES = 20
@@ -193,4 +194,5 @@ ANSWERS: dict[Behaviour, Answer] = {
     Behaviour.NUL_HEADER: nul_header,
     Behaviour.FLAP: flap,
     Behaviour.INFINITE: infinite,
+    **RANGE_ANSWERS,
 }

@@ -34,6 +34,15 @@ class Behaviour(StrEnum):
     NUL_HEADER = "nul_header"  # a NUL in a header's value
     FLAP = "flap"  # 503 to every odd request
     INFINITE = "infinite"  # chunks without end
+    # ok to a plain GET, with Accept-Ranges: bytes; to one with a Range:
+    RANGE_IGNORED = "range_ignored"  # everything, with 200
+    RANGE_SHIFTED = "range_shifted"  # the bytes that follow, with their Content-Range
+    RANGE_MISLABELLED = "range_mislabelled"  # the bytes that follow, said to be those that were asked for
+    RANGE_OTHER_TAG = "range_other_tag"  # of another version, from the 3rd answer on
+    RANGE_SHORT = "range_short"  # right, but half of it, as Content-Length says
+    RANGE_LONG = "range_long"  # right, with more behind it than was asked for, in chunks
+    RANGE_CUT = "range_cut"  # right, but half of it, then a close; every second time
+    RANGE_503 = "range_503"  # refused, from the 4th answer on
 
 
 class Gate:
@@ -74,3 +83,4 @@ class Resource:
     ranges: bool = True
     cuts: tuple[int | None, ...] = ()  # bytes of body after which the 1st, 2nd, … answer is cut off; None: whole
     gate: Gate | None = None
+    rate: int | None = None  # bytes a second of each answer, sent in steps

@@ -11,6 +11,7 @@ from drydock_cache.download import Download, Head
 from drydock_cache.errors import mask_credentials
 from drydock_cache.index import Headers, StoredResponse
 from drydock_cache.ranges import RangeNotSatisfiableError, parse_range
+from drydock_cache.validation import not_modified as is_known_already
 
 _READ_SIZE = 256 << 10
 # RFC 9110 §7.6.1: these describe one connection, not the response; framing is made anew on the way to the client.
@@ -74,19 +75,39 @@ def passed_on(headers: Headers) -> Headers:
     return tuple((name, value) for name, value in headers if name not in _HOP_BY_HOP | listed and name != "cache-status")
 
 
-def from_blob(request: Request, stored: StoredResponse, blob: VerifiedBlob, details: tuple[str, ...], age: float) -> Answer:
-    """Answer from verified content: whole, a range, or the head alone; the answer's cleanup closes the blob."""
-    size = blob.blob.size
+@dataclass(frozen=True)
+class Selection:
+    """What a request selects of a stored response: status, headers, and the content from `start` to before `end`.
+
+    `length` is what Content-Length says, which for HEAD is more than what is sent; None says that there is to be none.
+    """
+
+    status: int
+    headers: Headers
+    start: int
+    end: int
+    length: int | None
+
+
+def select(request: Request, stored: StoredResponse, size: int, age: float) -> Selection:
+    """Return what of a stored response of `size` bytes answers a GET or HEAD: whole, a range, the head alone, 304 or 416."""
+    if stored.status == 200 and is_known_already(request.headers, stored.headers):
+        return Selection(304, _of_not_modified(stored), 0, 0, None)
     headers = (*_without(stored.headers, {"content-length", "age"}), ("age", str(max(int(age), 0))))
     try:
         status, headers, start, end = _selected(request, stored.status, headers, size)
     except RangeNotSatisfiableError:
+        return Selection(416, (("content-range", f"bytes */{size}"),), 0, 0, 0)
+    return Selection(status, headers, start, start if request.method == "HEAD" else end, end - start)
+
+
+def from_blob(request: Request, stored: StoredResponse, blob: VerifiedBlob, details: tuple[str, ...], age: float) -> Answer:
+    """Answer from verified content what the request selects of it; the answer's cleanup closes the blob."""
+    found = select(request, stored, blob.blob.size, age)
+    if found.start == found.end:
         blob.close()
-        return _unsatisfiable(size, details, "hit")
-    if request.method == "HEAD":
-        blob.close()
-        return Answer(status, headers, b"", end - start, "hit", details)
-    answer = Answer(status, headers, _read_blob(blob, start, end), end - start, "hit", details)
+        return Answer(found.status, found.headers, b"", found.length, "hit", details)
+    answer = Answer(found.status, found.headers, _read_blob(blob, found.start, found.end), found.length, "hit", details)
     answer.cleanup.callback(blob.close)
     return answer
 
@@ -114,8 +135,12 @@ async def from_download(request: Request, download: Download, head: Head, detail
 
 def not_modified(stored: StoredResponse, details: tuple[str, ...]) -> Answer:
     """Answer 304: the client has the content already (RFC 9110 §15.4.5)."""
+    return Answer(304, _of_not_modified(stored), b"", None, "hit", details)
+
+
+def _of_not_modified(stored: StoredResponse) -> Headers:
     kept = {"cache-control", "content-location", "date", "etag", "expires", "vary", "last-modified"}
-    return Answer(304, tuple(pair for pair in stored.headers if pair[0] in kept), b"", None, "hit", details)
+    return tuple(pair for pair in stored.headers if pair[0] in kept)
 
 
 def from_error(status: int, url: str, reason: str, mend: str, details: tuple[str, ...], failure: str) -> Answer:

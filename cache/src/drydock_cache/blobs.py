@@ -9,7 +9,6 @@ import threading
 import uuid
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,10 +17,15 @@ from drydock_cache import stages
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DigestError, StoreError
 from drydock_cache.folder_lock import FolderLock
+from drydock_cache.stage import Blob as Blob
+from drydock_cache.stage import Stage as Stage
 
 # With these it is the process or the machine that cannot read, not the blob that is bad.
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _READ_SIZE = 1 << 20
+
+type Identity = tuple[int, int, int, int]
+"""Device, inode, size and time of the last change in nanoseconds: what a file whose bytes were checked is known by."""
 
 
 class BlobMissingError(StoreError):
@@ -32,23 +36,16 @@ class BlobDamagedError(StoreError):
     """The bytes on disk are not those that the digest names; they have been moved to quarantine."""
 
 
-@dataclass(frozen=True, order=True)
-class Blob:
-    """A committed blob: its digest and its size in bytes."""
-
-    digest: Digest
-    size: int
-
-
 class VerifiedBlob:
     """An open blob whose bytes were checked against its digest; use it as a context manager.
 
     The descriptor keeps the checked bytes reachable even when the blob is evicted meanwhile.
     """
 
-    def __init__(self, descriptor: int, blob: Blob) -> None:
+    def __init__(self, descriptor: int, blob: Blob, identity: Identity) -> None:
         self._descriptor = descriptor
         self.blob = blob
+        self.identity = identity
         self._finalizer = weakref.finalize(self, os.close, descriptor)
 
     def read_at(self, offset: int, count: int) -> bytes:
@@ -57,6 +54,13 @@ class VerifiedBlob:
         if not data and count and offset < self.blob.size:
             raise StoreError(f"The blob {self.blob.digest} was cut at {offset} of {self.blob.size} bytes while it was read.")
         return data
+
+    def read_into(self, offset: int, view: memoryview) -> int:
+        """Fill a buffer from `offset` and return how many bytes that were. Raise StoreError when the blob was cut."""
+        count = os.preadv(self._descriptor, [view], offset)
+        if not count and view and offset < self.blob.size:
+            raise StoreError(f"The blob {self.blob.digest} was cut at {offset} of {self.blob.size} bytes while it was read.")
+        return count
 
     def close(self) -> None:
         """Release the descriptor; safe to call twice, and done at the latest when the object goes."""
@@ -67,69 +71,6 @@ class VerifiedBlob:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-class Stage:
-    """A blob in the making: written once from front to back, hashed on the way, then committed or discarded.
-
-    The open descriptor holds a lock, by which a start-up sweep of another process knows that the stage is alive.
-    """
-
-    def __init__(self, store: "BlobStore", path: Path, descriptor: int) -> None:
-        self._store = store
-        self._descriptor = descriptor
-        # A cancelled task leaves its write behind in a thread; nobody may close the descriptor, or reuse its number, meanwhile.
-        self._lock = threading.Lock()
-        self.hash = hashlib.sha256()
-        self.path = path
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        """Append `data`; raise OSError (disk full, I/O error), after which the stage can only be discarded.
-
-        `size` counts whole writes, the hash also the one that failed.
-        """
-        with self._lock:
-            self.hash.update(data)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-            self.size += len(data)
-
-    def reader(self) -> int:
-        """Return a new read-only descriptor of the staged bytes, which stays good after commit and discard."""
-        return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-
-    @property
-    def digest(self) -> Digest:
-        """The digest of everything that was written so far."""
-        return Digest(self.hash.hexdigest())
-
-    def commit(self) -> Blob:
-        """Make the staged bytes a blob: sync them, rename them to their name, sync the folder. Raise OSError."""
-        with self._lock:
-            blob = Blob(self.digest, self.size)
-            target = self._store.path(blob.digest)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.fchmod(self._descriptor, 0o444)
-            os.fsync(self._descriptor)
-            self.path.rename(target)
-            _sync_folder(target.parent)
-            self._store.trust(os.fstat(self._descriptor))
-            self._release()
-        return blob
-
-    def discard(self) -> None:
-        """Remove the staged bytes; safe to call after commit."""
-        with self._lock:
-            if self._descriptor >= 0:
-                with contextlib.suppress(OSError):  # a disk that went read-only; the next start-up sweep finds the file
-                    self.path.unlink()
-                self._release()
-
-    def _release(self) -> None:
-        os.close(self._descriptor)
-        self._descriptor = -1
 
 
 class BlobStore:
@@ -144,7 +85,7 @@ class BlobStore:
         self._blobs = root / "blobs" / "sha256"
         self._staging = root / "staging"
         self._quarantine = root / "quarantine"
-        self._trusted: set[tuple[int, int, int, int]] = set()
+        self._trusted: set[Identity] = set()
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
@@ -169,6 +110,25 @@ class BlobStore:
         """Say whether a file of that name is there; its bytes are checked when it is opened."""
         return os.access(self.path(digest), os.F_OK)
 
+    def open_checked(self, digest: Digest) -> VerifiedBlob | None:
+        """Open the blob of `digest` if its bytes were checked before; None where there is anything left to check or to mend."""
+        try:
+            descriptor = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        status = os.fstat(descriptor)
+        if _identity(status) not in self._trusted:
+            os.close(descriptor)
+            return None
+        return VerifiedBlob(descriptor, Blob(digest, status.st_size), _identity(status))
+
+    def is_same(self, path: Path | str, identity: Identity) -> bool:
+        """Say whether a file is there that is still the one that was checked; safe and quick enough to ask for each request."""
+        try:
+            return _identity(os.stat(path)) == identity  # noqa: PTH116 - no paths: half of the time
+        except OSError:
+            return False
+
     def all(self) -> Iterator[Blob]:
         """Yield every blob that is there, by its name and unchecked; other files are passed over."""
         for folder in self._blobs.glob("[0-9a-f][0-9a-f]"):
@@ -186,7 +146,7 @@ class BlobStore:
         path = self._staging / f"{uuid.uuid4().hex}.part"
         try:
             with FolderLock(self._staging, exclusive=False):  # a sweep cannot come between the file and its lock
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise unwritable(self._staging, error) from error
@@ -214,7 +174,7 @@ class BlobStore:
         except BaseException:
             os.close(descriptor)
             raise
-        return VerifiedBlob(descriptor, Blob(digest, status.st_size))
+        return VerifiedBlob(descriptor, Blob(digest, status.st_size), _identity(status))
 
     def _verify(self, path: Path, descriptor: int, status: os.stat_result, digest: Digest) -> None:
         try:
@@ -261,7 +221,7 @@ def unwritable(path: Path, error: OSError) -> StoreError:
     )
 
 
-def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+def _identity(status: os.stat_result) -> Identity:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
@@ -272,11 +232,3 @@ def _hash_file(descriptor: int) -> Digest:
         digest.update(data)
         offset += len(data)
     return Digest(digest.hexdigest())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from drydock_cache.blobs import Blob
 from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.growing import GrowingContent
 from drydock_cache.index import Expected, Headers, StoredResponse
 from drydock_cache.keys import CacheKey
+from drydock_cache.lines import Lines
 from drydock_cache.resume import Partial
 from drydock_cache.upstream import RequestHeaders
+
+if TYPE_CHECKING:
+    from drydock_cache.ahead import Ahead
 
 DEFAULT_MAX_SIZE = 4 << 30
 
@@ -54,7 +59,8 @@ class FetchRequest:
     """What to fetch and how to judge it.
 
     `judge` sees the head and says what becomes of the response, or raises UpstreamError for one that nobody may get;
-    `make` builds the stored response for the finished blob. `headers` are sent upstream as they are.
+    `make` builds the stored response for the finished blob. `headers` are sent upstream as they are. With `lines`, parts of a
+    large file are asked for over several of them at once.
     """
 
     key: CacheKey
@@ -64,6 +70,7 @@ class FetchRequest:
     follow_redirects: bool = True
     expected: Expected | None = None
     max_size: int = DEFAULT_MAX_SIZE
+    lines: Lines | None = None
 
     def limit(self, status: int) -> int:
         """Return how many bytes of a response with this status are accepted."""
@@ -100,12 +107,18 @@ class Download:
     stored: StoredResponse | None = None
     unstored: str = ""
     retries: int = 0
+    ahead: "Ahead | None" = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
     def received(self) -> int:
-        """How many bytes of content arrived."""
+        """How many bytes of content arrived, from its beginning without a gap."""
         return self.content.written if self.content else 0
+
+    @property
+    def arrived(self) -> int:
+        """How many bytes arrived, with those that were fetched ahead."""
+        return self.received + (self.ahead.arrived if self.ahead else 0)
 
     @property
     def storing(self) -> bool:

@@ -17,6 +17,7 @@ from drydock_cache.corporate import CorporateProxy, ProxyRoutes
 from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.mode import Mode as Mode  # and for those who set egress up
 from drydock_cache.name_lookup import look_up
+from drydock_cache.tls_stream import READ_SIZE, TlsStream
 
 _MAX_ADDRESSES = 4
 _NEXT_ADDRESS_SECONDS = 2.0
@@ -98,13 +99,16 @@ class Egress(httpcore.AsyncNetworkBackend):
 
 
 class _Connection(httpcore.AsyncNetworkStream):
-    """A TCP connection that is closed when the task that begins TLS on it is cancelled; httpcore's own is left open then."""
+    """A TCP connection that is read in large pieces, and that begins TLS of our own on it.
+
+    It is closed when the task that begins TLS on it is cancelled; httpcore's own is left open then.
+    """
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the signature is httpcore's
-        return await self._stream.read(max_bytes, timeout)
+        return await self._stream.read(max(max_bytes, READ_SIZE), timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the signature is httpcore's
         await self._stream.write(buffer, timeout)
@@ -119,7 +123,7 @@ class _Connection(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            return await TlsStream.begin(self._stream, ssl_context, server_hostname, timeout)
         except BaseException:
             await self._stream.aclose()
             raise

@@ -18,7 +18,7 @@ from drydock_cache.fetch import Fetcher
 from drydock_cache.index import Expected, StoredResponse
 from drydock_cache.keys import normalise_url
 from drydock_cache.pages import Pages
-from drydock_cache.policy import Action, Policy
+from drydock_cache.policy import Action, Decision, Policy
 from drydock_cache.store import Store
 from drydock_cache.upstream import Upstream
 
@@ -49,9 +49,7 @@ class Exchange:
             request = replace(request, url=normalise_url(request.url))
         except ConfigError as error:
             return answers.from_error(400, request.url[:200], str(error), "", ("fwd=bypass",), "bad-request")
-        parts = urlsplit(request.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        decision = self._policy.request(parts.hostname or "", port, parts.path)
+        decision = self._decide(request.url)
         if decision.action not in (Action.PIN, Action.REVALIDATE):
             return answers.from_error(
                 403, request.url, f"Refused: {decision.reason}.", decision.mend, ("fwd=bypass", "detail=policy"), "refused"
@@ -73,6 +71,22 @@ class Exchange:
             return answers.from_error(error.status, request.url, error.message, mend, details, error.failure)
         except DrydockError as error:
             return answers.from_error(500, request.url, error.message, error.remedy, ("fwd=uri-miss",), "store")
+
+    def at_hand(self, url: str) -> tuple[StoredResponse, VerifiedBlob] | None:
+        """Return what `answer` would answer a GET of an asset with, where the store has it and its bytes were checked before.
+
+        None says no more than that `answer` must be asked. Raise StoreError when the index cannot be read.
+        """
+        try:
+            url = normalise_url(url)
+        except ConfigError:
+            return None
+        return self._store.at_hand(url) if self._decide(url).action is Action.PIN else None
+
+    def _decide(self, url: str) -> Decision:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return self._policy.request(parts.hostname or "", port, parts.path)
 
     async def _asset(self, request: Request) -> Answer:
         found, damage = await asyncio.to_thread(self._open_stored, request.url)

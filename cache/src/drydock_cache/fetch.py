@@ -8,18 +8,20 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from drydock_cache.blobs import Stage
+from drydock_cache.ahead import Ahead
 from drydock_cache.download import Download, FetchRequest, Head, Verdict, too_large
 from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure, mask_credentials
 from drydock_cache.growing import GrowingContent
+from drydock_cache.intake import Intake
 from drydock_cache.keys import CacheKey
+from drydock_cache.parts import is_divisible
 from drydock_cache.resume import Partial, resumption
+from drydock_cache.stage import Stage
 from drydock_cache.store import Store
-from drydock_cache.upstream import Upstream
+from drydock_cache.upstream import Upstream, next_piece
 
 _log = logging.getLogger(__name__)
 
-_STALL_SECONDS = 10.0
 # Tries in a row that bring no byte, after the first; and in all, so that an upstream that cuts for ever comes to an end.
 _FRUITLESS_RETRIES = 2
 _RETRIES = 20
@@ -75,6 +77,8 @@ class Fetcher:
             _log.exception("fetch crashed", extra=_about(download))
             _fail(download, UpstreamError(UpstreamFailure.PROTOCOL, f"Fetching failed inside drydock: {error!r}."))
         finally:
+            if download.ahead is not None:
+                await download.ahead.close()
             for stage in stages:
                 stage.discard()
             if self._in_flight.get(download.request.key) is download:
@@ -86,9 +90,13 @@ class Fetcher:
             before = download.received
             try:
                 async with self._open(download.request, download.partial) as (head, response):
-                    if head.status not in _RETRIED_STATUSES or fruitless == _FRUITLESS_RETRIES:
+                    taken = head.status not in _RETRIED_STATUSES or fruitless == _FRUITLESS_RETRIES
+                    if taken:
                         await self._take(download, head, response, stages)
-                        break
+                if taken:
+                    if download.ahead is not None:
+                        await download.ahead.join()
+                    break
             except UpstreamError as error:
                 if not _worth_another_try(download, error, fruitless, progressed=download.received > before):
                     raise
@@ -115,6 +123,9 @@ class Fetcher:
             _log.warning("not stored: %s", download.unstored, extra=_about(download))
         download.content = await self._begin(download, head, stages)
         download.head.set_result(head)
+        if download.request.lines is not None and download.storing and is_divisible(head):
+            download.ahead = Ahead(self._upstream, download.request.lines, download.request, head, download.content)
+            download.ahead.start()
         await self._receive(download, response, 0)
 
     async def _begin(self, download: Download, head: Head, stages: list[Stage]) -> GrowingContent:
@@ -130,34 +141,32 @@ class Fetcher:
             return GrowingContent(None, checked=checked)
 
     async def _receive(self, download: Download, response: httpx.Response, skip: int) -> None:
-        """Append the content to the download's, but for the first `skip` bytes."""
-        content = download.content
+        """Append the content to the download's, but for the first `skip` bytes, as far as nothing was fetched ahead."""
+        content, ahead = download.content, download.ahead
         assert content is not None
         limit = download.request.limit(download.head.result().status)
         chunks = response.aiter_raw()
-        while True:
-            try:
-                async with asyncio.timeout(_STALL_SECONDS):
-                    chunk = await anext(chunks, None)
-            except TimeoutError:
-                raise UpstreamError(
-                    UpstreamFailure.TIMEOUT,
-                    f"The upstream of {download.request.key.url} sent nothing for {_STALL_SECONDS:.0f} seconds.",
-                    "Check the network, then try again.",
-                ) from None
-            if chunk is None:
-                return
-            if skip:
-                skip, chunk = max(skip - len(chunk), 0), chunk[skip:]
-            if not chunk:
-                continue
-            if content.written + len(chunk) > limit:
-                raise too_large(download.request.key.url, limit)
-            storable = content.storable
-            await content.append(chunk)
+        storable = content.storable
+        try:
+            async with Intake(content) as intake:
+                while (chunk := await next_piece(download.request.key.url, chunks)) is not None:
+                    if skip:
+                        skip, chunk = max(skip - len(chunk), 0), chunk[skip:]
+                    if intake.taken + len(chunk) > limit:
+                        raise too_large(download.request.key.url, limit)
+                    if ahead is not None:
+                        chunk = chunk[: ahead.frontier - intake.taken]
+                        ahead.streamed = intake.taken + len(chunk)
+                    if chunk:
+                        await intake.add(chunk)
+                    if storable and not content.storable:
+                        storable = False
+                        _note_full(download)
+                    if ahead is not None and intake.taken >= ahead.frontier:
+                        break
+        finally:
             if storable and not content.storable:
-                download.unstored = download.unstored or "the store's disk takes no more bytes"
-                _log.error("not stored: %s; passed on to its clients only", download.unstored, extra=_about(download))
+                _note_full(download)
 
     async def _commit(self, download: Download, stage: Stage) -> None:
         head = download.head.result()
@@ -181,6 +190,13 @@ class Fetcher:
                     return
             url = _redirected(request.key.url, url, location)
         raise UpstreamError(UpstreamFailure.REDIRECTS, f"{request.key.url} redirects more than {_MAX_REDIRECTS} times.")
+
+
+def _note_full(download: Download) -> None:
+    if download.ahead is not None:
+        download.ahead.give_up()
+    download.unstored = download.unstored or "the store's disk takes no more bytes"
+    _log.error("not stored: %s; passed on to its clients only", download.unstored, extra=_about(download))
 
 
 def _redirected(asked: str, url: str, location: str) -> str:

@@ -7,17 +7,22 @@ are served, nothing is stored, and nobody can join once the window has moved on.
 
 import asyncio
 import collections
+import errno
 import hashlib
 import os
 import weakref
 from typing import Self
 
-from drydock_cache.blobs import Stage
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DrydockError, StoreError
+from drydock_cache.stage import Stage
 
 _READ_SIZE = 256 << 10
+_ABSORBED_AT_ONCE = 4 << 20
 _WINDOW = 4 << 20
+# Linux alone can say that a read would have to wait, and not on every file system.
+_CACHED_ONLY: int = getattr(os, "RWF_NOWAIT", 0)
+_NOT_CACHED = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS})
 # How long the window waits for its first follower, and for the slowest of them to read on.
 _FIRST_FOLLOWER_SECONDS = 5.0
 _SLOWEST_FOLLOWER_SECONDS = 60.0
@@ -44,6 +49,7 @@ class GrowingContent:
         self._waiting: set[asyncio.Future[None]] = set()
         self._error: DrydockError | None = None
         self._descriptor = -1
+        self._buffer = bytearray(_READ_SIZE)
         if stage is not None:
             self._descriptor = stage.reader()
             self._release = weakref.finalize(self, os.close, self._descriptor)
@@ -82,6 +88,29 @@ class GrowingContent:
             self._window.append((self.written, data))
         self.written += len(data)
         self._notify()
+
+    async def absorb(self, count: int) -> None:
+        """Take over bytes that were written ahead on the stage, behind the last one. Raise StoreError when they cannot be read."""
+        assert self._stage is not None
+        end = self.written + count
+        while self.written < end:
+            size = min(end - self.written, _ABSORBED_AT_ONCE)
+            try:
+                await asyncio.to_thread(self._stage.absorb, size)
+            except OSError as error:
+                raise StoreError(f"The staged bytes cannot be read back: {error.strerror}.", "Try again.") from error
+            self._on_disk += size
+            self.written += size
+            self._notify()
+
+    async def write_ahead(self, data: bytes, offset: int) -> None:
+        """Write bytes that will be absorbed once all before them are there. Raise OSError when the disk does not take them."""
+        assert self._stage is not None
+        await asyncio.to_thread(self._stage.write_ahead, data, offset)
+
+    async def tail(self, count: int) -> bytes:
+        """Return the last `count` bytes that arrived."""
+        return await asyncio.to_thread(os.pread, self._descriptor, count, self.written - count)
 
     def finish(self) -> None:
         """Say that everything arrived and was found right; releases the last byte."""
@@ -142,11 +171,22 @@ class GrowingContent:
 
     async def _read_at(self, position: int, count: int) -> bytes:
         if position < self._on_disk:
-            return await asyncio.to_thread(os.pread, self._descriptor, min(count, self._on_disk - position), position)
+            return await self._read_staged(position, min(count, self._on_disk - position))
         for offset, data in self._window:
             if offset <= position < offset + len(data):
                 return data[position - offset : position - offset + count]
         raise StoreError("The bytes are no longer in memory.", "Ask for them again.")
+
+    async def _read_staged(self, position: int, count: int) -> bytes:
+        """Read from the page cache, where what was just written is; only what left it needs a thread, which costs more."""
+        if _CACHED_ONLY:
+            buffer = memoryview(self._buffer)[:count]
+            try:
+                return bytes(buffer[: os.preadv(self._descriptor, [buffer], position, _CACHED_ONLY)])
+            except OSError as error:
+                if error.errno not in _NOT_CACHED:
+                    raise
+        return await asyncio.to_thread(os.pread, self._descriptor, count, position)
 
     def _reaches(self, start: int) -> bool:
         first_in_memory = self._window[0][0] if self._window else self.written

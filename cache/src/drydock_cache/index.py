@@ -79,6 +79,8 @@ class Index:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._lock = threading.Lock()
+        # counts what this process changed, so that what was looked up before can be told to be out of date
+        self.changes = 0
         self._used: dict[CacheKey, float] = {}
         # of its own: `used` runs in the event loop, which must not wait for a transaction
         self._used_lock = threading.Lock()
@@ -171,6 +173,7 @@ class Index:
             with self._lock, self._connection:
                 self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield Transaction(self._connection)
+            self.changes += write
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
@@ -203,6 +206,7 @@ class Index:
                 self._connection.execute("BEGIN IMMEDIATE")
                 for statement, rows in steps:
                     self._connection.executemany(statement, rows)
+            self.changes += 1
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
@@ -216,7 +220,9 @@ class Index:
     def _run(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
-                return self._connection.execute(statement, values).fetchall()
+                rows = self._connection.execute(statement, values).fetchall()
+                self.changes += not statement.startswith("SELECT")
+                return rows
         except sqlite3.Error as error:
             raise self._broken(error) from error
 

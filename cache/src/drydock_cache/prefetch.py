@@ -3,21 +3,22 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from drydock_cache.assets import asset_request
 from drydock_cache.blobs import BlobDamagedError, BlobMissingError
-from drydock_cache.download import Download
+from drydock_cache.download import Download, FetchRequest
 from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure
 from drydock_cache.fetch import Fetcher
 from drydock_cache.index import Expected, StoredResponse
 from drydock_cache.integrity import integrity_mismatch
 from drydock_cache.keys import normalise_url
+from drydock_cache.lines import Lines
 from drydock_cache.plan import Asset
 from drydock_cache.store import Store
 
-_AT_ONCE = 4
 _TICK_SECONDS = 0.1
 
 type Watch = Callable[[Asset, int, int | None], None]
@@ -42,6 +43,10 @@ class Prefetched:
     error: DrydockError | None = None
 
 
+class _DividedError(Exception):
+    """A download failed that was made in parts."""
+
+
 async def prefetch(store: Store, fetcher: Fetcher, assets: Sequence[Asset], watch: Watch) -> list[Prefetched]:
     """Fetch what is not in the store yet; `watch` is told (asset, bytes so far, bytes in all) while it goes on.
 
@@ -50,28 +55,51 @@ async def prefetch(store: Store, fetcher: Fetcher, assets: Sequence[Asset], watc
     for asset in assets:
         if asset.digest:
             await asyncio.to_thread(store.index.expect, normalise_url(asset.url), Expected(asset.digest, asset.size))
-    slots = asyncio.Semaphore(_AT_ONCE)
+    lines = Lines()
 
     async def one(asset: Asset) -> Prefetched:
-        async with slots:
-            return await _prefetch(store, fetcher, asset, watch)
+        async with lines.line(_host(asset.url)):
+            return await _prefetch(store, fetcher, asset, watch, lines)
 
     return await asyncio.gather(*(one(asset) for asset in assets))
 
 
-async def _prefetch(store: Store, fetcher: Fetcher, asset: Asset, watch: Watch) -> Prefetched:
+async def _prefetch(store: Store, fetcher: Fetcher, asset: Asset, watch: Watch, lines: Lines) -> Prefetched:
     started = time.monotonic()
     try:
         url = normalise_url(asset.url)
         if (size := await asyncio.to_thread(_present, store, url, asset)) is not None:
             return Prefetched(asset, Outcome.PRESENT, size)
         expected = await asyncio.to_thread(store.index.expected, url)
-        download, _ = fetcher.join(asset_request(url, expected))
-        stored = await _follow(download, asset, watch)
-        await asyncio.to_thread(_check, store, stored, asset)
+        request = asset_request(url, expected)
+        try:
+            stored = await _fetch(store, fetcher, asset, replace(request, lines=lines), watch)
+        except _DividedError:  # an upstream that is wrong about parts may be right without them
+            stored = await _fetch(store, fetcher, asset, request, watch)
     except DrydockError as error:
         return Prefetched(asset, Outcome.FAILED, seconds=time.monotonic() - started, error=error)
     return Prefetched(asset, Outcome.FETCHED, stored.blob.size, time.monotonic() - started)
+
+
+async def _fetch(store: Store, fetcher: Fetcher, asset: Asset, request: FetchRequest, watch: Watch) -> StoredResponse:
+    """Return what was fetched, stored and found right; raise what went wrong, _DividedError where parts were asked for."""
+    download, _ = fetcher.join(request)
+    try:
+        stored = await _follow(download, asset, watch)
+        await asyncio.to_thread(_check, store, stored, asset)
+    except UpstreamError as error:
+        stopped = download.task is not None and download.task.cancelled()
+        if download.ahead is not None and not stopped:
+            raise _DividedError from error
+        raise
+    return stored
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # what is wrong with it is the result of its asset
+        return ""
 
 
 def _present(store: Store, url: str, asset: Asset) -> int | None:
@@ -112,11 +140,11 @@ async def _follow(download: Download, asset: Asset, watch: Watch) -> StoredRespo
     assert download.task is not None
     assert download.content is not None
     while not download.task.done() and not download.unstored:
-        watch(asset, download.received, head.length)
+        watch(asset, download.arrived, head.length)
         await asyncio.wait({download.task}, timeout=_TICK_SECONDS)
     if not download.unstored:
         await download.content.wait_finished()  # raises when the download failed
     if download.stored is None:
         raise StoreError(f"{asset.url} was not stored: {download.unstored}.", "Mend that, then run drydock warm again.")
-    watch(asset, download.received, head.length)
+    watch(asset, download.arrived, head.length)
     return download.stored

@@ -81,6 +81,14 @@ class Store:
             self.forget(stored)
             raise
 
+    def at_hand(self, url: str) -> tuple[StoredResponse, VerifiedBlob] | None:
+        """Return the stored response of an asset with its content, if all was checked before and nothing is to be mended."""
+        stored = self.index.get(url, lambda _: "")
+        if stored is None or not self._is_expected(stored):
+            return None
+        blob = self.blobs.open_checked(stored.blob.digest)
+        return None if blob is None else (stored, blob)
+
     def stage(self) -> Stage:
         """Begin the content of a new response; raise StoreError when the store cannot be written."""
         if self.read_only is not None:

@@ -1,5 +1,6 @@
 """The upstream client: every request and every blind tunnel leaves through it, directly or by a corporate proxy."""
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,6 +11,7 @@ import httpx
 
 from drydock_cache.corporate import CorporateProxy
 from drydock_cache.egress import ConnectionCount, Egress, UpstreamSettings, forbidden_address
+from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.name_lookup import numeric_address
 from drydock_cache.proxy_account import ProxyAccounts
 from drydock_cache.trust import trust_context
@@ -20,6 +22,7 @@ type RequestHeaders = Sequence[tuple[str, str]]
 _CONNECT_SECONDS = 10.0
 # A company's virus scanner may hold a large download back until it has seen all of it.
 _HEAD_SECONDS = 40.0
+_STALL_SECONDS = 10.0
 _MAX_CONNECTIONS = 64
 _IDLE_CONNECTIONS = 16
 _IDLE_SECONDS = 30.0
@@ -172,6 +175,19 @@ class Upstream:
         if proxy and (address := numeric_address(host)) and (reason := self.settings.refusal(host.lower(), address)):
             raise forbidden_address(host, address, reason)
         return proxy
+
+
+async def next_piece(url: str, pieces: AsyncIterator[bytes]) -> bytes | None:
+    """Return what comes next of a content, or None at its end; raise UpstreamError after a silence."""
+    try:
+        async with asyncio.timeout(_STALL_SECONDS):
+            return await anext(pieces, None)
+    except TimeoutError:
+        raise UpstreamError(
+            UpstreamFailure.TIMEOUT,
+            f"The upstream of {url} sent nothing for {_STALL_SECONDS:.0f} seconds.",
+            "Check the network, then try again.",
+        ) from None
 
 
 def _when_tunnelled(accepted: Callable[[], None]) -> Callable[[str, object], Awaitable[None]]:

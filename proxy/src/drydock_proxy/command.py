@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -87,6 +88,7 @@ def proxy(
     status_port = Listener.parse(status_listen, "--status-listen")
     dns_port = Listener.parse(dns_listen, "--dns-listen") if dns_listen else None
     admission = Admission(parse_networks(allow_client or DEFAULT_NETWORKS), read_token(token_file))
+    gc.disable()  # until everything is there: what is imported is no garbage
     # pip and npm are asked for their registries while mitmproxy is imported: each takes most of a second
     with ThreadPoolExecutor(1) as beside:
         loading = beside.submit(load_policy, config, os.environ)
@@ -123,6 +125,9 @@ async def _run(settings: "ServiceSettings") -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stop.set)
     async with running(settings) as service:
+        # what is there by now stays: a collection that looked at all of it would hold up every request for a tenth of a second
+        gc.freeze()
+        gc.enable()
         terminal.say(f"drydock proxy ({settings.upstream.mode}) is ready")
         terminal.say(f"  proxy   http://{service.proxy}")
         terminal.say(f"  tls     {service.tls}")

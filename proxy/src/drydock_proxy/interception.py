@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import socket
 from dataclasses import dataclass
+from typing import Any
 
 from drydock_cache.errors import ConfigError
 from mitmproxy.connection import Client
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.options import Options
+from mitmproxy.proxy.mode_servers import ServerInstance
 from mitmproxy_rs.udp import UdpServer
 
+from drydock_proxy.front.connection import Port
 from drydock_proxy.listener import Listener
 from drydock_proxy.mitmproxy_core import Master, Proxyserver
 
@@ -18,6 +22,7 @@ from drydock_proxy.mitmproxy_core import Master, Proxyserver
 _TLS_MODE = "reverse:tls://refused.invalid:443"
 _PROXY_MODE = "regular"
 _DNS_MODE = "dns"
+_MODES = {Port.TLS: _TLS_MODE, Port.PROXY: _PROXY_MODE}
 _STOP_SECONDS = 0.5
 
 
@@ -53,15 +58,20 @@ class _Port:
 
 
 class Interception:
-    """The ports where clients connect: `add` addons, `start`, and afterwards `proxy`, `tls` and `dns` are as really taken."""
+    """mitmproxy, which answers names and is given connections: `add` addons, `start`, then `dns` is as really taken."""
 
-    def __init__(self, tls: Listener, proxy: Listener, dns: Listener | None) -> None:
-        self.tls, self.proxy, self.dns = tls, proxy, dns
+    def __init__(self, dns: Listener | None) -> None:
+        self.dns = dns
         self._proxies = Proxyserver()
         self._ready = _Ready()
         self._master = Master(Options())
         self._master.addons.add(self._proxies, self._ready, _CloseAll(self._proxies))
         self._running: asyncio.Task[None] | None = None
+        # never started: they have no port of their own, and handle what they are given
+        self._takers: dict[Port, ServerInstance[Any]] = {
+            port: ServerInstance.make(mode, self._proxies) for port, mode in _MODES.items()
+        }
+        self._taking: set[asyncio.Task[None]] = set()
 
     def add(self, *addons: object) -> None:
         """Add addons of ours behind those that are there."""
@@ -77,6 +87,23 @@ class Interception:
         transport = handler.transports.get(handler.client) if handler else None
         if transport and transport.handler:
             transport.handler.cancel("dropped")
+
+    async def take(self, sock: socket.socket, port: Port) -> None:
+        """Handle a connection that was accepted at a port, and of which nothing was read, as if mitmproxy had accepted it."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        try:
+            await loop.connect_accepted_socket(
+                lambda: asyncio.StreamReaderProtocol(reader, self._takers[port].handle_stream, loop=loop), sock
+            )
+        except OSError:  # the client left meanwhile
+            sock.close()
+
+    def pass_on(self, sock: socket.socket, port: Port) -> None:
+        """Have a connection taken; in the loop's thread."""
+        task = asyncio.get_running_loop().create_task(self.take(sock, port), name="take a connection")
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
 
     async def start(self) -> None:
         """Open the ports; raise ConfigError, naming the option, for one that cannot be."""
@@ -105,7 +132,7 @@ class Interception:
                 port = ports[server.mode.full_spec]
                 raise port_error(port.listener, port.option, server.last_exception)
         found = {server.mode.type_name: Listener(*server.listen_addrs[0][:2]) for server in self._proxies.servers}
-        self.tls, self.proxy, self.dns = found["reverse"], found["regular"], found.get("dns")
+        self.dns = found.get("dns")
 
     async def stop(self) -> None:
         """Close the ports and every connection; ends within half a second whatever clients do."""
@@ -127,9 +154,7 @@ class Interception:
                     await asyncio.sleep(0.01)
 
     def _ports(self) -> list[_Port]:
-        wanted = [_Port(_TLS_MODE, self.tls, "--tls-listen"), _Port(_PROXY_MODE, self.proxy, "--listen")]
-        if self.dns:
-            wanted.append(_Port(_DNS_MODE, self.dns, "--dns-listen"))
+        wanted = [_Port(_DNS_MODE, self.dns, "--dns-listen")] if self.dns else []
         ports = []
         for port in wanted:
             try:

@@ -1,9 +1,11 @@
 """The journal: one JSON line on standard output for each request, tunnel, refusal and event, with no secret in any."""
 
+import contextlib
 import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
 from drydock_cache.errors import mask_credentials
@@ -68,3 +70,15 @@ def start_journal(stream: TextIO = sys.stdout, level: int = logging.INFO) -> Non
 def log_access(event: str, **fields: object) -> None:
     """Write one line about a `request`, a `tunnel`, a `refused` connection, a failed `tls` handshake or a `dns` refusal."""
     _access.info("", extra={"event": event, **fields})
+
+
+def write_lines(lines: Sequence[str]) -> None:
+    """Write access lines that are JSON already; like the others, they go nowhere before the journal was started."""
+    if not _access.isEnabledFor(logging.INFO):
+        return
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and isinstance(handler.formatter, JsonFormatter):
+            # as for other lines: a journal that cannot be written, or was closed, ends nothing
+            with handler.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
+                handler.stream.write("\n".join(lines) + "\n")
+                handler.flush()

@@ -66,14 +66,18 @@ class Record:
     def note(self, asked: Asked) -> None:
         """Count one answer."""
         if asked.is_hit:
-            self.hits += 1
-            self.bytes_from_store += asked.sent
+            self.note_hit(asked.sent)
         elif asked.is_refused:
             self.refused += 1
         else:
             self.misses += 1
             self.bytes_from_upstream += asked.sent
             self._missed_one(asked)
+
+    def note_hit(self, sent: int) -> None:
+        """Count one answer of the store's, with `sent` bytes of content."""
+        self.hits += 1
+        self.bytes_from_store += sent
 
     @property
     def missed(self) -> Iterable[Miss]:

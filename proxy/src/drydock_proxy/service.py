@@ -1,5 +1,7 @@
 """The proxy as one running thing: its listeners, the origin, the relay and the status server, started and stopped together."""
 
+import drydock_proxy.lean_imports  # noqa: F401, I001 - before everything that imports what it keeps small
+
 import asyncio
 import contextlib
 import ipaddress
@@ -27,6 +29,7 @@ from drydock_proxy.addons.route import Route
 from drydock_proxy.addons.serve_leaf import ServeLeaf
 from drydock_proxy.admission import Admission
 from drydock_proxy.authority import Authority
+from drydock_proxy.front.opening import OpenFront
 from drydock_proxy.interception import Interception, port_error
 from drydock_proxy.listener import Listener
 from drydock_proxy.origin import Origin
@@ -95,9 +98,10 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
         stack.push_async_callback(origin.stop)
         await relay.start()
         stack.push_async_callback(relay.stop)
-        interception = Interception(settings.tls, settings.proxy, settings.dns)
+        interception = Interception(settings.dns)
+        admit = AdmitClients(settings.admission)
         interception.add(
-            AdmitClients(settings.admission),
+            admit,
             ServeLeaf(authority),
             Route(settings.policy, relay, tally),
             HandOver(origin, relay),
@@ -107,10 +111,12 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
             interception.add(AnswerNames(settings.policy, dns_answer, tally))
         stack.push_async_callback(interception.stop)
         await interception.start()
+        front = OpenFront(settings.tls, settings.proxy)
+        stack.push_async_callback(front.stop)
+        front.start(settings.policy, authority, exchange, store, origin, tally, admit.admits, interception)
         admission = settings.admission
         rehearsals = Rehearsals(exchange, store, upstream, settings.policy, tally, admission)
-        listening = interception.is_listening
-        status = StatusServer(store, upstream, authority, tally, listening, admission, rehearsals.routes())
+        status = StatusServer(store, upstream, authority, tally, front.is_listening, admission, rehearsals.routes())
         stack.push_async_callback(status.stop)
         try:
             await status.start(settings.status.host, settings.status.port)
@@ -118,7 +124,7 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
             raise port_error(settings.status, "--status-listen", error) from error
         flusher = asyncio.create_task(_flush(store), name="flush times of last use")
         stack.callback(flusher.cancel)
-        yield Service(interception.proxy, interception.tls, Listener(*status.address), interception.dns)
+        yield Service(front.proxy, front.tls, Listener(*status.address), interception.dns)
 
 
 def _follow(store: Store, locks: Locks) -> None:

@@ -20,16 +20,20 @@ class AdmitClients:
 
     def client_connected(self, client: Client) -> None:
         """Mark a connection as failed; mitmproxy closes it then."""
-        address = client.peername[0]
+        if not self.admits(client.peername[0]):
+            client.error = "drydock does not serve this network"
+
+    def admits(self, address: str) -> bool:
+        """Tell whether a client is served; of one that is not, a line is written."""
         if self._admission.admits(address):
-            return
-        client.error = "drydock does not serve this network"
+            return True
         now = time.monotonic()
         if now - self._said.get(address, -_SAID_AGAIN_SECONDS) < _SAID_AGAIN_SECONDS:
-            return
+            return False
         if len(self._said) >= _REMEMBERED:
             self._said.clear()
         self._said[address] = now
         log_access(
             "refused", client=address, reason="its network is not served", mend=f"Start the proxy with --allow-client {address}"
         )
+        return False

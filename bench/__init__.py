@@ -1,0 +1,1 @@
+"""Measures drydock beside nginx, Squid and mitmproxy: python -m bench."""
