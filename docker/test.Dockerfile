@@ -102,6 +102,7 @@ ENV PYTHONPYCACHEPREFIX=/var/cache/drydock-test/pycache \
     DRYDOCK_TEST_ASSETS=/var/cache/drydock-test/assets \
     # named, it must be complete: no test in Pyodide is skipped here
     WORKERS_PYODIDE=/opt/pyodide \
+    HYPOTHESIS_STORAGE_DIRECTORY=/var/cache/drydock-test/hypothesis \
     HOME=/var/cache/drydock-test/home \
     UV_LINK_MODE=copy
 ENTRYPOINT ["test-entrypoint"]
