@@ -143,6 +143,20 @@ async def test_a_stream_that_is_cut_is_resumed_up_to_the_parts(drydock: Drydock,
     assert f"bytes={2 * PART}-" in ranges(internet)
 
 
+async def test_a_stream_that_stopped_before_parts_that_never_come_goes_on(
+    drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is quicker than the parts are given up, so that it has to be resumed: with the rest, and without starting again."""
+    monkeypatch.setattr(ahead, "_PAUSE_SECONDS", 0.2)
+    internet.route("/a", BODY, "range_empty", etag=ETAG)
+    (found,) = await warm(drydock)
+    assert found.outcome is Outcome.FETCHED, found.error
+    assert drydock.blob(BODY).read_bytes() == BODY
+    asked = ranges(internet)
+    assert asked.count("") == 1
+    assert any(one.endswith("-") for one in asked), "the stream was not resumed"
+
+
 async def test_progress_counts_what_was_fetched_ahead(drydock: Drydock, internet: Upstream) -> None:
     """It never goes back, and is ahead of what one connection can have brought."""
     internet.route("/a", BODY, etag=ETAG, rate=RATE)

@@ -279,3 +279,21 @@ def _write_twice(stage: Stage) -> None:
         time.sleep(0.001)
     with pytest.raises(OSError, match="Bad file descriptor"):
         stage.write(BODY)
+
+
+def test_bytes_that_were_written_ahead_are_hashed_when_their_turn_comes(tmp_path: Path) -> None:
+    """In any order; what was hashed is never written again, and what is not there is not hashed."""
+    blobs = BlobStore(tmp_path)
+    blobs.prepare()
+    stage = blobs.stage()
+    stage.write_ahead(b"later", 5)
+    stage.write(b"first")
+    with pytest.raises(OSError, match="hashed already"):
+        stage.write_ahead(b"other", 4)
+    stage.absorb(5)
+    with pytest.raises(OSError, match="not there"):
+        stage.absorb(1)
+    stage.write_ahead(b"left over", 20)
+    blob = stage.commit()
+    assert blob == Blob(Digest.of(b"firstlater"), 10)
+    assert blobs.path(blob.digest).read_bytes() == b"firstlater"

@@ -82,6 +82,15 @@ async def range_cut(exchange: Exchange) -> bool:
     return False
 
 
+async def range_empty(exchange: Exchange) -> bool:
+    asked = _asked(exchange)
+    if asked is None or (exchange.request.header("range") or "").endswith("-"):
+        return await faithful(exchange)
+    label = ("Content-Range", f"bytes {asked[0]}-{asked[1] - 1}/{len(exchange.resource.body)}")
+    await exchange.head(206, [*metadata(exchange.resource), label, ("Content-Length", str(asked[1] - asked[0]))])
+    return False
+
+
 async def range_503(exchange: Exchange) -> bool:
     if _asked(exchange) is None or exchange.nth < 4:
         return await faithful(exchange)
@@ -97,5 +106,6 @@ RANGE_ANSWERS: dict[Behaviour, Answer] = {
     Behaviour.RANGE_SHORT: range_short,
     Behaviour.RANGE_LONG: range_long,
     Behaviour.RANGE_CUT: range_cut,
+    Behaviour.RANGE_EMPTY: range_empty,
     Behaviour.RANGE_503: range_503,
 }

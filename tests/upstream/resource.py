@@ -42,6 +42,7 @@ class Behaviour(StrEnum):
     RANGE_SHORT = "range_short"  # right, but half of it, as Content-Length says
     RANGE_LONG = "range_long"  # right, with more behind it than was asked for, in chunks
     RANGE_CUT = "range_cut"  # right, but half of it, then a close; every second time
+    RANGE_EMPTY = "range_empty"  # a head and a close for one that has an end; right for one without
     RANGE_503 = "range_503"  # refused, from the 4th answer on
 
 

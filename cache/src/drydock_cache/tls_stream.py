@@ -23,6 +23,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._failure: ssl.SSLError | None = None
         # two tasks that read and write at once must not mix up the order of records
         self._sending = asyncio.Lock()
 
@@ -99,6 +100,8 @@ class TlsStream(httpcore.AsyncNetworkStream):
 
     def _decrypt(self) -> tuple[bytes, bool]:
         """Return everything that can be decrypted by now, and whether nothing will follow."""
+        if self._failure is not None:  # OpenSSL itself would say from now on that this is the end
+            raise self._failure
         pieces = []
         try:
             while piece := self._tls.read(_RECORD):
@@ -107,10 +110,11 @@ class TlsStream(httpcore.AsyncNetworkStream):
             return b"".join(pieces), False
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             pass  # without a farewell, as many servers end: whether something is missing is HTTP's to say
-        except ssl.SSLError:
+        except ssl.SSLError as error:
+            self._failure = error  # for the next call: what was right before it is passed on
             if not pieces:
                 raise
-            return b"".join(pieces), False  # the next call meets the error again
+            return b"".join(pieces), False
         return b"".join(pieces), True
 
     async def _flush(self, seconds: float | None) -> None:
