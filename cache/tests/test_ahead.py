@@ -30,6 +30,7 @@ ETAG = '"1"'
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Divides files that are small enough for tests, and pauses but briefly between tries."""
     monkeypatch.setattr(parts, "PART", PART)
+    monkeypatch.setattr(parts, "LEAST", 2 * PART)
     monkeypatch.setattr(ahead, "_PAUSE_SECONDS", 0.01)
 
 

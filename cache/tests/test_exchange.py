@@ -238,6 +238,7 @@ async def test_no_descriptor_stays_open(drydock: Drydock, internet: Upstream) ->
     internet.route("/b.whl", BODY, "cl_short")
     await drydock.get(URL)
     await eventually(lambda: not any("staging" in path for path in open_files()))
+    gc.collect()  # what earlier tests have left must not be closed in between
     before = sorted(open_files())
     gc.disable()  # what only the collector would close counts as open
     try:

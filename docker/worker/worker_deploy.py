@@ -33,7 +33,8 @@ READ_CONFIGURATION = """
 const { createRequire } = require("node:module");
 const [program, env] = process.argv.slice(1);
 const { unstable_readConfig } = createRequire(program)("wrangler");
-process.stdout.write(JSON.stringify(unstable_readConfig ? unstable_readConfig({ env: env || undefined }) : null));
+// The last line: an old wrangler has said that it uses a proxy before.
+process.stdout.write("\\n" + JSON.stringify(unstable_readConfig ? unstable_readConfig({ env: env || undefined }) : null));
 """
 
 # wrangler's list of modules, which the report has summed up.
@@ -119,7 +120,7 @@ class Deployment:
         if done.returncode:
             print(done.stderr, file=sys.stderr)
             raise WorkerError(f"wrangler cannot read the configuration in {self._work}; its message is above")
-        read = json.loads(done.stdout)
+        read = json.loads(done.stdout.rpartition("\n")[2])
         return None if read is None else read_configuration(read)
 
     def _read_declared(self) -> Declared:

@@ -333,3 +333,12 @@ def test_a_hit_has_the_limits_of_every_request(world: World, way: Way) -> None:
         connection.sendall(request("/front/limited", host="index.example"))
         statuses.append(reply(connection).status)
     assert statuses == [200, 431, 200, 200, 421]
+
+
+def test_a_request_without_a_host_is_no_hit(world: World) -> None:
+    """RFC 9112 §3.2: what names no host is refused, however well the store and the greeting's name would fit."""
+    stored(world, "/front/nameless", BODY)
+    with secure(world.proxy, Way.SNI, "assets.example") as connection:
+        connection.sendall(b"GET /front/nameless HTTP/1.1\r\n\r\n")
+        refused = reply(connection)
+    assert (refused.status, json.loads(refused.body)["error"]) == (421, "misdirected")

@@ -90,11 +90,12 @@ class Serving:
         if not head.may_be_a_hit:
             return None
         hot = self._hot.get((connection.host, _HTTPS, head.target))
-        if hot is None or head.first("host") == connection.agreed:
+        host = head.first("host")
+        if hot is None or (host is not None and host == connection.agreed):
             return hot
         if meaning.meant(_line(connection, head))[1]:
             return None
-        connection.agreed = head.first("host")
+        connection.agreed = host
         return hot
 
     def _answer_in_thread(self, connection: Connection, head: Head) -> None:
