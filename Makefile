@@ -34,7 +34,7 @@ airgap-check: ## The same with no way out: every Worker must come from the store
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest
 	@docker/test-run python -m pytest $(ARGS)
 
-bench: ## Measure beside nginx, Squid and mitmproxy, about 20 minutes; ARGS="--rows hit-1k" for a part of it
+bench: ## Measure beside nginx, Squid and mitmproxy, about 15 minutes; ARGS="--rows hit-1k" for a part of it
 	@bench/run $(ARGS)
 
 bench-quick: ## Hold the most important ratios to floors that a busy machine reaches, too; under three minutes
