@@ -67,7 +67,7 @@ new: ## Make a Worker from workers/template; NAME=my-worker
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest in place of --cov
 	@docker/test-run python -m pytest $(or $(ARGS),--cov)
 
-bench: ## Measure beside nginx, Squid and mitmproxy, about 20 minutes; ARGS="--rows hit-1k" for a part of it
+bench: ## Measure beside nginx, Squid and mitmproxy, about 15 minutes; ARGS="--rows hit-1k" for a part of it
 	@bench/run $(ARGS)
 
 bench-quick: ## Hold the most important ratios to floors that a busy machine reaches, too; under three minutes

@@ -66,6 +66,8 @@ def main() -> int:
     print(report.figures(results, systems), report.bars(results, verdicts, before), sep="\n\n", end="\n\n")
     load = results.circumstances["load_average_before"][0]
     print(f"{time.monotonic() - began:.0f} s, TLS 1.3, EC P-256; load average before: {load:.2f}")
+    if not results.circumstances["quiet"]:
+        print("The machine was busy: trust ratios a little, times not at all.")
     for failure in results.failures:
         print(f"failed: {failure}")
     if given.results:

@@ -49,6 +49,7 @@ def circumstances() -> dict[str, Any]:
             "kernel": platform.release(),
         },
         "load_average_before": list(os.getloadavg()),
+        "quiet": os.getloadavg()[0] < _QUIET,
         "versions": {
             "drydock-proxy": version("drydock-proxy"),
             "mitmproxy": version("mitmproxy"),

@@ -66,7 +66,7 @@ def _hits(document: dict[str, Any], path: Path) -> None:
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_xticks(range(len(rows)), [document["titles"][row].replace(" hit, ", "\n") for row in rows])
     axes.set_ylabel("speed, nginx static = 1")
-    axes.set_title("Cache hits over TLS 1.3: median of the rounds, with the least and the most")
+    axes.set_title(f"Cache hits over TLS 1.3: median of the rounds, with the least and the most{_doubt(document)}")
     figure.legend(loc="outside lower center", ncols=len(systems))
     _save(figure, path, "hits")
 
@@ -96,8 +96,12 @@ def _costs(document: dict[str, Any], path: Path) -> None:
         _cost(axes, document, row, metric, unit)
     for axes in places[len(shown) :]:
         axes.set_axis_off()
-    figure.suptitle("Less is better")
+    figure.suptitle(f"Less is better{_doubt(document)}")
     _save(figure, path, "costs")
+
+
+def _doubt(document: dict[str, Any]) -> str:
+    return "" if document["circumstances"]["quiet"] else " (measured on a busy machine)"
 
 
 def _save(figure: Any, path: Path, name: str) -> None:
