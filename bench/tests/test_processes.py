@@ -6,13 +6,13 @@ from pathlib import Path
 from bench.processes import cpu_seconds, members, memory
 from tests.upstream.child import Child
 
-# A server whose child works for 0.3 s of CPU time and holds 64 MB, then says so.
+# A server whose child works for 0.35 s of CPU time and holds 64 MB, then says so.
 _WORK = """
 import subprocess, sys, time
 child = '''
 import time
 held = bytearray(64_000_000)
-while time.process_time() < 0.3: pass
+while time.process_time() < 0.35: pass
 print("done", flush=True)
 time.sleep(60)
 '''
