@@ -159,14 +159,22 @@ def test_an_open_blob_outlives_its_file(blobs: BlobStore) -> None:
         assert opened.read_at(0, len(BODY)) == BODY
 
 
-def test_a_blob_that_is_cut_while_it_is_read_is_an_error(blobs: BlobStore) -> None:
+def test_a_blob_that_is_cut_or_changed_while_it_is_read_is_an_error(blobs: BlobStore) -> None:
+    """F22, F23: what is read is looked at once more before it is believed; a new name or mode changes nothing."""
     blob = put(blobs)
+    path = blobs.path(blob.digest)
     with blobs.open(blob.digest) as opened:
-        blobs.path(blob.digest).chmod(0o644)
-        os.truncate(blobs.path(blob.digest), 10)
-        assert opened.read_at(0, 20) == BODY[:10]
-        with pytest.raises(StoreError, match="was cut at 10"):
-            opened.read_at(10, 20)
+        path.chmod(0o644)
+        path.with_name("another").hardlink_to(path)
+        assert opened.read_at(0, 20) == BODY[:20]
+        with path.open("r+b") as file:
+            file.write(bytes([BODY[0] ^ 1]))
+        with pytest.raises(StoreError, match="was changed while it was read at 0"):
+            opened.read_at(0, 20)
+        os.truncate(path, 10)
+        for offset in (0, 10):
+            with pytest.raises(StoreError, match=f"was cut to 10 bytes while it was read at {offset}"):
+                opened.read_into(offset, memoryview(bytearray(20)))
 
 
 def test_a_full_disk_fails_the_write_and_gives_the_space_back(tmp_path: Path) -> None:

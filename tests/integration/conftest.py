@@ -1,7 +1,8 @@
 """Fixtures: proxies that run with a policy of the test's own, and one that cheap tests share."""
 
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.upstream.scripted import Upstream
 
 # index.example is revalidated; everything else that a shared proxy is asked for is pinned, tunnelled or unknown.
 POLICY = """
-pin = ["assets.example", "gone.example", "paths.example/only/*"]
+pin = ["assets.example", "gone.example", "silent.example", "paths.example/only/*"]
 revalidate = ["index.example"]
 tunnel = ["tunnel.example", "*.wild.example", "away.example"]
 deny = ["denied.example"]
@@ -29,6 +30,17 @@ class World:
     proxy: RunningProxy
     upstream: Upstream
     ca: Path  # of the upstream
+
+
+@contextmanager
+def unanswering() -> Iterator[int]:
+    """Give a port where a connection is neither taken nor refused, as behind a firewall that drops packets."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
+        for _ in range(2):  # what the kernel takes for a backlog of none
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
 
 
 @pytest.fixture
@@ -53,11 +65,25 @@ def world(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Ite
     directory = tmp_path_factory.mktemp("shared-proxy")
     ca = authority.write(directory / "internet.pem")
     names = ("assets.example", "index.example", "paths.example", "tunnel.example", "a.wild.example")
-    with Upstream(authority, *names) as upstream:
+    with Upstream(authority, *names) as upstream, unanswering() as port:
         resolve = [*upstream.resolve, "away.example=127.0.0.1:1", "gone.example=127.0.0.1:1"]
+        resolve.append(f"silent.example=127.0.0.1:{port}")
         with RunningProxy(directory, POLICY, resolve=resolve, upstream_ca=ca, dns_answer="10.1.2.3") as proxy:
             yield World(proxy, upstream, ca)
             assert not [line for line in proxy.log_lines() if "trace" in line], "the proxy crashed somewhere"
+
+
+@pytest.fixture(scope="module")
+def own_world(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A proxy and an upstream of the module's own: tests may switch the upstream off, and on again before they end."""
+    directory = tmp_path_factory.mktemp("own-proxy")
+    ca = authority.write(directory / "internet.pem")
+    with (
+        Upstream(authority, "assets.example", "index.example") as upstream,
+        RunningProxy(directory, POLICY, resolve=upstream.resolve, upstream_ca=ca) as proxy,
+    ):
+        yield World(proxy, upstream, ca)
+        assert not [line for line in proxy.log_lines() if "trace" in line], "the proxy crashed somewhere"
 
 
 @pytest.fixture(params=list(Way))

@@ -141,6 +141,10 @@ class RunningProxy(Child):
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) // 1024
 
+    def descriptors(self) -> int:
+        """Return how many descriptors the process has open now."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def signal(self, number: signal.Signals, seconds: float = 5) -> tuple[int, float]:
         """Send a signal and return the exit status and how many seconds the end took."""
         assert self._process is not None

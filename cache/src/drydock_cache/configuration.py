@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 from drydock_cache.corporate import ProxyRoutes
 from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.errors import ConfigError
+from drydock_cache.limits import LIMITS_TABLE, read_limits
 from drydock_cache.policy import Policy, RegistryHosts
 from drydock_cache.sources.registries import read_registries
 from drydock_cache.sources.registry import Registry, RegistryKind
 
 UPSTREAM_TABLE = "upstream"
+_TABLES = (UPSTREAM_TABLE, LIMITS_TABLE)
 _PRIVATE_HOSTS = "private_hosts"
 
 
@@ -49,12 +51,14 @@ def private_hosts(policy: Policy) -> frozenset[str]:
 
 def load_policy(path: Path, environment: Mapping[str, str]) -> tuple[Policy, list[str]]:
     """Read the policy file with the registries of this machine's clients; also return what should be said about it."""
-    policy = Policy.load(path, tables=(UPSTREAM_TABLE,))
-    private_hosts(policy)  # what is wrong in the file is said at once, whatever the command needs of it
+    policy = Policy.load(path, tables=_TABLES)
+    # what is wrong in the file is said at once, whatever the command needs of it
+    private_hosts(policy)
+    read_limits(policy)
     if "registries" not in policy.key_lines:  # nobody is asked for what no line needs
         return policy, list(policy.notes)
     registries, missing = client_registries(environment)
-    policy = Policy.load(path, registries, tables=(UPSTREAM_TABLE,))
+    policy = Policy.load(path, registries, tables=_TABLES)
     return policy, [*policy.notes, *(missing if policy.notes else ())]
 
 
@@ -68,6 +72,7 @@ def upstream_settings(
         ca_files=tuple(ca_files),
         resolve=parse_resolve(resolve),
         private_hosts=private_hosts(policy),
+        limits=read_limits(policy),
     )
 
 

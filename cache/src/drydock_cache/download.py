@@ -11,14 +11,13 @@ from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.growing import GrowingContent
 from drydock_cache.index import Expected, Headers, StoredResponse
 from drydock_cache.keys import CacheKey
+from drydock_cache.limits import Kind, Limits
 from drydock_cache.lines import Lines
 from drydock_cache.resume import Partial
 from drydock_cache.upstream import RequestHeaders
 
 if TYPE_CHECKING:
     from drydock_cache.ahead import Ahead
-
-DEFAULT_MAX_SIZE = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -69,20 +68,34 @@ class FetchRequest:
     make: Callable[[Head, Blob], StoredResponse]
     follow_redirects: bool = True
     expected: Expected | None = None
-    max_size: int = DEFAULT_MAX_SIZE
+    kind: Kind = Kind.ASSET
+    limits: Limits = field(default_factory=Limits)
     lines: Lines | None = None
 
     def limit(self, status: int) -> int:
         """Return how many bytes of a response with this status are accepted."""
         known = self.expected.size if self.expected and status == 200 else None
-        return self.max_size if known is None else known
+        return self.limits.of(self.kind, status) if known is None else known
+
+    def too_large(self, status: int) -> UpstreamError:
+        """Return the error for content that is larger than it may be."""
+        remedy = (
+            ""
+            if self.expected and self.expected.size
+            else f"If it is that large, raise {self.kind} under [limits] in drydock.toml."
+        )
+        return UpstreamError(
+            UpstreamFailure.TOO_LARGE,
+            f"The upstream of {self.key.url} sends more than the {self.limit(status)} bytes that are accepted.",
+            remedy,
+        )
 
     def check_length(self, head: Head) -> None:
         """Raise UpstreamError when the head announces what cannot be right, before any client gets a byte of it."""
         if head.length is None or head.status == 304:
             return
         if head.length > self.limit(head.status):
-            raise too_large(self.key.url, self.limit(head.status))
+            raise self.too_large(head.status)
         known = self.expected.size if self.expected and head.status == 200 else None
         if known is not None and head.length != known:
             raise UpstreamError(
@@ -133,10 +146,3 @@ class Download:
     async def wait_head(self) -> Head:
         """Return the head; raise UpstreamError. Safe for many waiters, any of which may be cancelled."""
         return await asyncio.shield(self.head)
-
-
-def too_large(url: str, limit: int) -> UpstreamError:
-    """Return the error for content that is larger than it may be."""
-    return UpstreamError(
-        UpstreamFailure.TOO_LARGE, f"The upstream of {url} sends more than the {limit} bytes that are accepted."
-    )

@@ -15,6 +15,7 @@ import httpcore
 from drydock_cache import addresses
 from drydock_cache.corporate import CorporateProxy, ProxyRoutes
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.limits import Limits
 from drydock_cache.mode import Mode as Mode  # and for those who set egress up
 from drydock_cache.name_lookup import look_up
 from drydock_cache.tls_stream import READ_SIZE, TlsStream
@@ -36,6 +37,7 @@ class UpstreamSettings:
     ca_files: tuple[Path, ...] = ()
     resolve: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     private_hosts: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
 
     def refusal(self, host: str, address: str) -> str | None:
         """Say why no connection for `host` may go to this numeric address, or return None when one may."""

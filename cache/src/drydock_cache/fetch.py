@@ -5,11 +5,12 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 
 from drydock_cache.ahead import Ahead
-from drydock_cache.download import Download, FetchRequest, Head, Verdict, too_large
+from drydock_cache.download import Download, FetchRequest, Head, Verdict
 from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure, mask_credentials
 from drydock_cache.growing import GrowingContent
 from drydock_cache.intake import Intake
@@ -49,6 +50,7 @@ class Fetcher:
         """Return the download of the request's key and whether it was under way already; starts it when not."""
         if self.is_under_way(request.key):
             return self._in_flight[request.key], True
+        request = replace(request, limits=self._upstream.settings.limits)
         download = Download(request, asyncio.get_running_loop().create_future())
         self._in_flight[request.key] = download
         download.task = asyncio.create_task(self._run(download), name=f"fetch {request.key.url}")
@@ -153,7 +155,7 @@ class Fetcher:
                     if skip:
                         skip, chunk = max(skip - len(chunk), 0), chunk[skip:]
                     if intake.taken + len(chunk) > limit:
-                        raise too_large(download.request.key.url, limit)
+                        raise download.request.too_large(download.head.result().status)
                     if ahead is not None:
                         chunk = chunk[: ahead.frontier - intake.taken]
                         ahead.streamed = intake.taken + len(chunk)

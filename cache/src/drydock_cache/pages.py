@@ -18,13 +18,13 @@ from drydock_cache.fetch import Fetcher
 from drydock_cache.following import locked_page
 from drydock_cache.index import Headers, StoredResponse
 from drydock_cache.keys import CacheKey
+from drydock_cache.limits import Kind
 from drydock_cache.locked import PAGE_SELECTORS
 from drydock_cache.store import Store
 from drydock_cache.validation import confirms, not_modified, updated_headers, validators, vary_key
 
 _log = logging.getLogger(__name__)
 
-_MAX_SIZE = 512 << 20
 # A client that waits longer for an upstream that is silent gives up, with a page in the store that would have served it.
 _PATIENCE_SECONDS = 10.0
 
@@ -216,7 +216,7 @@ def page_request(url: str, sent: Headers, stored: StoredResponse | None = None) 
         headers = shareable(head.headers)
         return StoredResponse(key, head.status, headers, blob, head.request_time, head.response_time, PAGE_SELECTORS)
 
-    return FetchRequest(key, (*sent, *conditions), judge, make, follow_redirects=False, max_size=_MAX_SIZE)
+    return FetchRequest(key, (*sent, *conditions), judge, make, follow_redirects=False, kind=Kind.PAGE)
 
 
 def _key(url: str, sent: Headers) -> CacheKey:

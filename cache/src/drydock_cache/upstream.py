@@ -134,8 +134,10 @@ class Upstream:
 
     async def content(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """Yield the content as it was sent, for a reader outside of the request's context; raise UpstreamError."""
-        with translate(str(response.request.url), None):
-            async for chunk in response.aiter_raw():
+        url = str(response.request.url)
+        with translate(url, None):
+            pieces = response.aiter_raw()
+            while (chunk := await next_piece(url, pieces)) is not None:
                 yield chunk
 
     async def tunnel(self, host: str, port: int) -> httpcore.AsyncNetworkStream:

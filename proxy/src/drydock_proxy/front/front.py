@@ -117,6 +117,13 @@ class Front:
             self._keeper.close(connection)
         return data
 
+    def _await_rest(self, connection: Connection) -> None:
+        """Wait for the rest of what was looked at, unless the client has left: the end of the stream hides behind it."""
+        poll = select.poll()
+        poll.register(connection.sock, select.POLLRDHUP)
+        if poll.poll(0):
+            self._keeper.close(connection)
+
     def _greeted(self, connection: Connection) -> None:
         """Find the host on the TLS port, by SNI."""
         data = self._peek(connection)
@@ -124,6 +131,7 @@ class Front:
             return
         name = server_name(data) if looks_like_tls(data) else ""
         if name is None and len(data) < _MOST_PEEKED:
+            self._await_rest(connection)
             return
         if not name or not self._is_intercepted(connection, name):
             self._give(connection)
@@ -140,6 +148,7 @@ class Front:
             return
         found = heads.split(data)
         if found is None and len(data) < _MOST_PEEKED:
+            self._await_rest(connection)
             return
         line = _CONNECT.fullmatch(found[0].partition(b"\r\n")[0]) if found else None
         if (
@@ -178,6 +187,8 @@ class Front:
         if name is None:
             if len(data) >= _MOST_PEEKED:
                 self._refuse_name(connection, "the TLS greeting does not end")
+            else:
+                self._await_rest(connection)
             return
         if name and _normalised(name) != connection.host:
             self._refuse_name(connection, f"the client asked to CONNECT to {connection.host}, but names {name} inside")

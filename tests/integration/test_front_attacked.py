@@ -1,0 +1,132 @@
+"""The front under clients that misbehave: floods of requests, half-closed and slow ones, and what they must not cost others."""
+
+import contextlib
+import random
+import select
+import socket
+import ssl
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from tests.integration.conftest import World
+from tests.integration.test_front import read_one, request
+from tests.integration.ways import Way, ask, everything, secure
+
+SMALL = bytes(range(256)) * 16
+LARGE = SMALL * 1024
+AT_ONCE = 2.0  # seconds
+
+
+@pytest.fixture(autouse=True)
+def stored(world: World) -> None:
+    """Have a small and a large body at hand."""
+    for path, body in (("/attacked/small", SMALL), ("/attacked/large", LARGE)):
+        if world.upstream.count(path) == 0:
+            world.upstream.route(path, body)
+            for _ in range(3):
+                assert ask(world.proxy, Way.SNI, f"https://assets.example{path}").body == body
+
+
+def quick(world: World) -> None:
+    """See that somebody else is served at once."""
+    for way in Way:
+        started = time.monotonic()
+        assert ask(world.proxy, way, "https://assets.example/attacked/small").body == SMALL
+        assert time.monotonic() - started < AT_ONCE
+
+
+def test_a_flood_of_requests_on_one_connection_is_answered_in_order(world: World, way: Way) -> None:
+    """Two thousand hits, misses and refusals that were sent before the first answer was read."""
+    chance = random.Random(7)
+    world.upstream.route(f"/attacked/{way}", b"a miss")
+    expected = {"/attacked/small": (200, SMALL), f"/attacked/{way}": (200, b"a miss"), "/a\\b": (400, None)}
+    paths = [chance.choices(list(expected), (97, 2, 1))[0] for _ in range(2000)]
+    with secure(world.proxy, way, "assets.example") as connection:
+        connection.settimeout(30)
+        sent = 0
+        data = b"".join(request(path) for path in paths)
+        stream = connection.makefile("rb")
+        connection.setblocking(False)
+        while sent < len(data):  # as long as the front takes them
+            if not select.select([], [connection], [], 0.5)[1]:
+                break
+            try:
+                sent += connection.send(data[sent : sent + 10_000])
+            except BlockingIOError:
+                break
+        connection.settimeout(30)
+        quick(world)
+        whole = data[:sent].count(b"\r\n\r\n")
+        assert whole > 50
+        for path in paths[:whole]:
+            status, body = read_one(stream, "GET")
+            assert status == expected[path][0]
+            assert body == expected[path][1] or status == 400
+
+
+@pytest.mark.parametrize("path", ["/attacked/small", "/attacked/large"])
+def test_a_client_that_closes_its_half_gets_the_hits_that_it_asked_for(world: World, way: Way, path: str) -> None:
+    """The end of its stream comes right behind its request: the answer is whole all the same."""
+    body = LARGE if path.endswith("large") else SMALL
+    with secure(world.proxy, way, "assets.example") as connection:
+        connection.sendall(request(path))
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        received = b""
+        with contextlib.suppress(ssl.SSLError):  # the front says afterwards that TLS was not ended properly
+            while data := connection.recv(1 << 18):
+                received += data
+    assert received.partition(b"\r\n\r\n")[2] == body
+
+
+def test_half_a_greeting_of_who_has_left_is_let_go(world: World) -> None:
+    """A client that sends some bytes and closes costs no descriptor until the greeting's time is over."""
+    before = world.proxy.descriptors()
+    for number in range(200):
+        address, data = (
+            ((world.proxy.tls_address), b"\x16\x03\x01") if number % 2 else (world.proxy.proxy_address, b"CONNECT assets.exam")
+        )
+        with socket.create_connection(address, timeout=5) as connection:
+            connection.sendall(data)
+    deadline = time.monotonic() + 5
+    while world.proxy.descriptors() > before + 4:
+        assert time.monotonic() < deadline, (before, world.proxy.descriptors())
+        time.sleep(0.02)
+
+
+def test_readers_of_one_byte_at_a_time_hold_nobody_up(world: World, way: Way) -> None:
+    """Eighty clients that take a large answer in sips: others are served, memory stays, and theirs goes on being right."""
+    memory = world.proxy.memory()
+    with ExitStack() as stack:
+        sipping = [stack.enter_context(secure(world.proxy, way, "assets.example")) for _ in range(80)]
+        for connection in sipping:
+            connection.sendall(request("/attacked/large"))
+        for _ in range(5):
+            assert all(connection.recv(1) for connection in sipping)
+            quick(world)
+        assert world.proxy.memory() < memory + 60
+        assert everything_of(sipping[0], 5).endswith(LARGE[-10_000:])
+
+
+def everything_of(connection: socket.socket, seen: int) -> bytes:
+    """Return the rest of one large answer of which some bytes were read."""
+    connection.settimeout(10)
+    received = b""
+    while len(received) + seen < len(LARGE) or not received.endswith(LARGE[-1000:]):
+        received += connection.recv(1 << 18)
+    return received
+
+
+def test_handshakes_that_are_broken_off_leave_nothing(world: World) -> None:
+    """After each of a hundred greetings that end in nonsense the front goes on, and nothing stays open."""
+    before = world.proxy.descriptors()
+    for number in range(100):
+        with socket.create_connection(world.proxy.tls_address, timeout=5) as connection:
+            connection.sendall(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01" + bytes([number]))
+            everything(connection)
+    quick(world)
+    deadline = time.monotonic() + 5
+    while world.proxy.descriptors() > before + 4:
+        assert time.monotonic() < deadline, (before, world.proxy.descriptors())
+        time.sleep(0.02)
