@@ -12,7 +12,7 @@ ARGS ?=
 # Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
 export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
 
-.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test bench bench-quick bench-felt lint logs shell clean deploy ci-image
+.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test soak bench bench-quick bench-felt lint logs shell clean deploy ci-image
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,11 @@ new: ## Make a Worker from workers/template; NAME=my-worker
 
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest in place of --cov
 	@docker/test-run python -m pytest $(or $(ARGS),--cov)
+
+# SECONDS is bash's own variable, too, but no shell exports it.
+soak: ## Break everything at random, for ten minutes; SECONDS=60, SEED=5 repeats what was decided by chance
+	@docker/test-run env DRYDOCK_SOAK_SECONDS="$(or $(SECONDS),600)" DRYDOCK_SOAK_SEED="$(SEED)" \
+	  python -m pytest -s -o timeout=0 $(or $(ARGS),tests/soak)
 
 bench: ## Measure beside nginx, Squid and mitmproxy, about 15 minutes; ARGS="--rows hit-1k" for a part of it
 	@bench/run $(ARGS)

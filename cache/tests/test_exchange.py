@@ -354,6 +354,20 @@ async def test_a_flapping_upstream_is_asked_again(drydock: Drydock, internet: Up
     assert drydock.store.index.count() == 1
 
 
+async def test_what_is_locked_is_checked_for_a_client_with_a_password_too(drydock: Drydock, internet: Upstream) -> None:
+    """F14, F43: other bytes never come whole, whatever part or coding the client asks for; the right ones do, unstored."""
+    drydock.expect(URL, BODY)
+    internet.route("/a.whl", BODY[::-1])
+    refused = await drydock.get(URL, authorization="Bearer mine", range="bytes=0-9", accept_encoding="gzip")
+    assert not refused.whole
+    assert "other bytes than expected" in refused.cut
+    internet.route("/a.whl", BODY)
+    seen = await drydock.get(URL, authorization="Bearer mine", range="bytes=0-9", accept_encoding="gzip")
+    assert (seen.status, seen.body, seen.whole) == (200, BODY, True)
+    assert internet.requests[-1].header("authorization") == "Bearer mine"
+    assert drydock.store.index.count() == 0
+
+
 async def test_endless_content_is_cut_at_the_known_size(drydock: Drydock, internet: Upstream) -> None:
     """F33: cut at the size that is expected, with nothing left behind."""
     internet.route("/a.whl", BODY, "infinite")

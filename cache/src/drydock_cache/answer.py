@@ -146,7 +146,7 @@ def _of_not_modified(stored: StoredResponse) -> Headers:
 def from_error(status: int, url: str, reason: str, mend: str, details: tuple[str, ...], failure: str) -> Answer:
     """Answer with an error that says what was asked for, why it is not there, and what to do about it."""
     body = json.dumps({"url": url, "error": failure, "reason": reason, "mend": mend}, indent=2, ensure_ascii=False) + "\n"
-    content = body.encode()
+    content = body.encode(errors="replace")  # what clients send need not be Unicode
     headers = (("content-type", "application/json; charset=utf-8"), ("cache-control", "no-store"))
     return Answer(status, headers, content, len(content), "error", details, mask_credentials(f"{reason} {mend}".strip()))
 

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from drydock_cache.blobs import Blob
+from drydock_cache.digest import Digest
 from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.growing import GrowingContent
 from drydock_cache.index import Expected, Headers, StoredResponse
@@ -146,3 +147,13 @@ class Download:
     async def wait_head(self) -> Head:
         """Return the head; raise UpstreamError. Safe for many waiters, any of which may be cancelled."""
         return await asyncio.shield(self.head)
+
+
+def other_bytes(url: str, expected: Digest, found: Digest, size: int) -> UpstreamError:
+    """Return the error for `size` bytes that are not those that were expected."""
+    return UpstreamError(
+        UpstreamFailure.DIGEST_MISMATCH,
+        f"The upstream of {url} sent other bytes than expected: expected {expected}, found {found} ({size} bytes); "
+        "nothing was stored.",
+        "Find out who answers for that host: a proxy that alters downloads, or a release that was replaced.",
+    )

@@ -12,6 +12,7 @@ from drydock_cache import answer as answers
 from drydock_cache.answer import Answer, Request
 from drydock_cache.assets import asset_request
 from drydock_cache.blobs import BlobDamagedError, BlobMissingError, VerifiedBlob
+from drydock_cache.checked import asked_whole, checked
 from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError, DrydockError, UpstreamError, UpstreamFailure, damaged, mask_credentials
 from drydock_cache.fetch import Fetcher
@@ -120,7 +121,7 @@ class Exchange:
         if self._offline:
             raise UpstreamError(UpstreamFailure.OFFLINE, await asyncio.to_thread(self._why_missing, request.url, expected))
         if _is_personal(request):
-            return await self._pass_on(request)
+            return await self._pass_on(request, expected)
         fetch = asset_request(request.url, expected)
         if not self._fetcher.is_under_way(fetch.key) and self._store.read_only is None:
             # a download that ended since the store was asked is in it by now: it must not be made again
@@ -144,13 +145,14 @@ class Exchange:
             f"found {other.blob.digest}; and drydock is offline."
         )
 
-    async def _pass_on(self, request: Request) -> Answer:
-        """Send a request that nobody else may share upstream and pass the response on as it is."""
+    async def _pass_on(self, request: Request, expected: Expected | None = None) -> Answer:
+        """Send a request that nobody else may share upstream and pass the response on as it is, if it is what is expected."""
         if self._offline:
             raise UpstreamError(
                 UpstreamFailure.OFFLINE, f"{request.method} {request.url} needs upstream, and drydock is offline."
             )
-        headers = [(name, value) for name, value in answers.passed_on(request.headers) if name != "host"]
+        meant = asked_whole(request) if expected and request.method == "GET" else request.headers
+        headers = [(name, value) for name, value in answers.passed_on(meant) if name != "host"]
         async with AsyncExitStack() as stack:
             response = await stack.enter_async_context(
                 self._upstream.request(request.method, request.url, headers, request.content)
@@ -159,10 +161,13 @@ class Exchange:
                 await asyncio.to_thread(self._store.forget_url, request.url)  # RFC 9111 §4.4
             received = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)
             length = response.headers.get("content-length")
+            content = self._upstream.content(response)
+            if expected and request.method == "GET" and response.status_code == 200:
+                content = checked(request.url, content, expected)
             return Answer(
                 response.status_code,
                 tuple(pair for pair in answers.passed_on(received) if pair[0] != "content-length"),
-                self._upstream.content(response),
+                content,
                 int(length) if length and length.isdecimal() else None,
                 "pass",
                 ("fwd=request" if request.method in ("GET", "HEAD") else "fwd=method", f"fwd-status={response.status_code}"),

@@ -10,7 +10,7 @@ from dataclasses import replace
 import httpx
 
 from drydock_cache.ahead import Ahead
-from drydock_cache.download import Download, FetchRequest, Head, Verdict
+from drydock_cache.download import Download, FetchRequest, Head, Verdict, other_bytes
 from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure, mask_credentials
 from drydock_cache.growing import GrowingContent
 from drydock_cache.intake import Intake
@@ -234,12 +234,7 @@ def _check(request: FetchRequest, content: GrowingContent, head: Head) -> None:
     if request.expected is None or head.status != 200:
         return
     if content.digest != request.expected.digest:
-        raise UpstreamError(
-            UpstreamFailure.DIGEST_MISMATCH,
-            f"The upstream of {url} sent other bytes than expected: expected {request.expected.digest}, "
-            f"found {content.digest} ({content.written} bytes); nothing was stored.",
-            "Find out who answers for that host: a proxy that alters downloads, or a release that was replaced.",
-        )
+        raise other_bytes(url, request.expected.digest, content.digest, content.written)
 
 
 def _fail(download: Download, error: DrydockError) -> None:

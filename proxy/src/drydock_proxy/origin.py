@@ -134,6 +134,8 @@ class _Sending:
 
     async def send(self, incoming: web.BaseRequest, response: web.StreamResponse, answer: Answer) -> None:
         await response.prepare(incoming)
+        if incoming.method == "HEAD":  # aiohttp would send what is written, and the next answer would begin with it
+            return
         async with aclosing(_chunks(answer.content)) as chunks:
             async for chunk in chunks:
                 await response.write(chunk)

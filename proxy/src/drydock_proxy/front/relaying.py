@@ -147,7 +147,8 @@ class _Exchange:
         """Keep the connection to the origin where it can be used again."""
         if self._origin is None:
             return
-        if self._to_origin.our_state is h11.DONE and self._to_origin.their_state is h11.DONE:
+        states = {self._to_origin.our_state, self._to_origin.their_state}
+        if states == {h11.DONE} and not self._to_origin.trailing_data[0]:
             way.give_back(self._origin)
         else:
             self._origin.close()
