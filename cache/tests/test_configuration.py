@@ -49,7 +49,7 @@ def test_private_hosts_come_from_the_policy_file() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[upstream]\nprivat = []", "unknown key 'privat'. Known is: private_hosts"),
+        ("[upstream]\nprivat = []", "unknown key 'privat'. Known are: private_hosts, pac, routes"),
         ('[upstream]\nprivate_hosts = "a"', "must be a list of host names"),
         ("[upstream]\nprivate_hosts = [1]", "must be a list of host names"),
     ],
@@ -72,9 +72,10 @@ def test_settings_are_put_together(tmp_path: Path) -> None:
     assert settings.private_hosts == {"mirror.example"}
     assert settings.resolve == {"index.example": ("10.0.0.8", 443)}
     assert settings.ca_files == (tmp_path / "ca.pem",)
-    proxy = settings.routes.choose("https", "assets.example", 443)
+    (proxy,) = settings.routes.from_variables("https")
     assert proxy is not None
     assert proxy.url == "http://proxy.example:3128"
+    assert settings.routes.choose("https", "assets.example", 443) == (proxy,)
     assert "pass" not in repr(settings)
 
 

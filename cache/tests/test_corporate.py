@@ -3,8 +3,9 @@
 import base64
 
 import pytest
-from drydock_cache.corporate import CorporateProxy, ProxyRoutes
+from drydock_cache.corporate import CorporateProxy
 from drydock_cache.errors import ConfigError
+from drydock_cache.routes import ProxyRoutes
 
 PROXY = CorporateProxy("http", "proxy.example", 3128)
 
@@ -67,8 +68,8 @@ def test_the_usual_variables_choose_the_proxy(
     environment: dict[str, str], https: CorporateProxy | None, http: CorporateProxy | None
 ) -> None:
     routes = ProxyRoutes.from_environment(environment)
-    assert routes.choose("https", "assets.example", 443) == https
-    assert routes.choose("http", "assets.example", 80) == http
+    assert routes.choose("https", "assets.example", 443) == (https,)
+    assert routes.choose("http", "assets.example", 80) == (http,)
 
 
 @pytest.mark.parametrize(
@@ -99,4 +100,4 @@ def test_the_usual_variables_choose_the_proxy(
 )
 def test_no_proxy_names_who_is_reached_directly(no_proxy: str, host: str, port: int, direct: bool) -> None:
     routes = ProxyRoutes.from_environment({"https_proxy": "proxy.example:3128", "no_proxy": no_proxy})
-    assert (routes.choose("https", host, port) is None) == direct
+    assert (routes.choose("https", host, port) == (None,)) == direct

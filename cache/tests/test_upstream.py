@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from drydock_cache.corporate import CorporateProxy, ProxyRoutes
+from drydock_cache.corporate import CorporateProxy
 from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.routes import ProxyRoutes, Route
 from drydock_cache.upstream import Upstream
 
 from cache.tests.harness import bytes_of, open_files
@@ -208,7 +209,7 @@ async def test_a_tunnel_is_left_unread(settings: UpstreamSettings, internet: Int
     """The bytes that come out are those that go in, and the certificate is the host's own."""
     async with client(settings) as upstream:
         stream = await upstream.tunnel("assets.example", 443)
-        secured = await stream.start_tls(upstream._trust, "assets.example")
+        secured = await stream.start_tls(upstream._trust.current(), "assets.example")
         await secured.write(b"GET /none HTTP/1.1\r\nhost: assets.example\r\n\r\n")
         assert (await secured.read(100)).startswith(b"HTTP/1.1 404")
         await secured.aclose()
@@ -261,7 +262,7 @@ async def test_a_corporate_proxy_with_a_password_is_passed(
     async with client(settings, **through(squid)) as upstream:
         assert await get(upstream) == (200, BODY)
         stream = await upstream.tunnel("assets.example", 443)
-        secured = await stream.start_tls(upstream._trust, "assets.example")
+        secured = await stream.start_tls(upstream._trust.current(), "assets.example")
         await secured.aclose()
     async with asyncio.timeout(20):  # Squid writes its line when a tunnel ends
         while not squid.seen():
@@ -321,7 +322,7 @@ async def test_a_proxy_that_wants_a_password_and_gets_none_says_so(
     async with client(settings, routes=routes, resolve={}) as upstream:
         error = await refused(upstream)
     assert "no user and password were given" in error.message
-    assert "right user and password into HTTPS_PROXY" in error.remedy
+    assert "set DRYDOCK_PROXY_CREDENTIALS to its path; or into HTTPS_PROXY" in error.remedy
 
 
 async def test_plain_http_through_a_proxy_is_refused_by_407_too(
@@ -351,8 +352,8 @@ async def test_no_proxy_goes_past_the_proxy(
     internet.route("/a", BODY)
     squid = start_squid(company(internet, login=LOGIN))
     async with client(settings, **through(squid, no_proxy="assets.example")) as upstream:
-        assert upstream.route("https", "assets.example", 443) is None
-        assert upstream.route("https", "other.example", 443) is not None
+        assert await upstream.hops("https", "assets.example", 443) == (None,)
+        assert None not in await upstream.hops("https", "other.example", 443)
     async with client(settings, **{**through(squid), "resolve": settings.resolve}) as upstream:
         assert await get(upstream) == (200, BODY)
     assert squid.seen() == []
@@ -393,3 +394,167 @@ async def test_no_socket_stays_open_after_the_client_is_closed(settings: Upstrea
             pass  # left unread
         await get(upstream)
     assert not [path for path in open_files() if "socket" in path]
+
+
+def route(pattern: str, *hops: str) -> ProxyRoutes:
+    return ProxyRoutes(table=(Route.parse(pattern, list(hops), "drydock.toml"),))
+
+
+@asynccontextmanager
+async def closed_port() -> AsyncIterator[int]:
+    """A port that refuses connections, and that nobody else is given meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.mark.parametrize("by", ["request", "tunnel"])
+async def test_the_next_hop_is_taken_where_a_proxy_is_away(
+    settings: UpstreamSettings, internet: Internet, start_squid: Callable[[Company], Squid], by: str
+) -> None:
+    """Once it was found away, the others go first, so the second request costs no failed try."""
+    internet.route("/a", BODY)
+    squid = start_squid(company(internet))
+    async with closed_port() as port:
+        routes = route("*", f"http://127.0.0.1:{port}", squid.url(), "direct")
+        async with client(settings, routes=routes, resolve={}) as upstream:
+            for tries in (2, 3):
+                if by == "request":
+                    async with upstream.request("GET", URL, [("connection", "close")]) as response:
+                        assert response.status_code == 200
+                else:
+                    await (await upstream.tunnel("assets.example", 443)).aclose()
+                assert upstream.connections_tried == tries
+
+
+@pytest.mark.parametrize("by", ["request", "tunnel"])
+async def test_where_all_proxies_are_away_the_last_one_is_named(settings: UpstreamSettings, by: str) -> None:
+    async with closed_port() as one, closed_port() as two:
+        routes = route("*", f"http://127.0.0.1:{one}", f"http://127.0.0.1:{two}")
+        async with client(settings, routes=routes, resolve={}) as upstream:
+            with pytest.raises(UpstreamError, match=f"127.0.0.1:{two} cannot be reached") as caught:
+                await (upstream.tunnel("assets.example", 443) if by == "tunnel" else get(upstream))
+    assert caught.value.failure is UpstreamFailure.UNREACHABLE
+
+
+async def test_a_refused_password_is_not_carried_to_the_next_proxy(
+    settings: UpstreamSettings, internet: Internet, start_squid: Callable[[Company], Squid], tmp_path: Path
+) -> None:
+    """F53: two proxies that ask one directory are one account; 407 is an answer, and no reason to go elsewhere."""
+    one, two = (start_squid(company(internet, login=LOGIN)) for _ in range(2))
+    secret = tmp_path / "login"
+    secret.write_text("worker:wrongpass\n")
+    routes = route("*", *(f"http://127.0.0.1:{squid.port}" for squid in (one, two)))
+    async with client(settings, routes=routes, resolve={}, credentials=secret) as upstream:
+        errors = await asyncio.gather(*(refused(upstream) for _ in range(10)))
+        other = route("*", f"http://127.0.0.1:{two.port}")
+        upstream._ways._routes = other
+        errors.append(await refused(upstream))
+        assert {error.failure for error in errors} == {UpstreamFailure.PROXY_AUTH}
+        assert len(one.seen()) + len(two.seen()) == 1
+        assert f"right user and password into {secret}" in errors[0].remedy
+        # a corrected file is another account: it is used at once, without a restart
+        secret.write_text("worker:hunter2\n")
+        internet.route("/a", BODY)
+        assert await get(upstream) == (200, BODY)
+    assert not any("wrongpass" in str(error) for error in errors)
+
+
+async def test_a_password_that_expires_is_tried_once(
+    settings: UpstreamSettings,
+    internet: Internet,
+    start_squid: Callable[[Company], Squid],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """F53: it was right, and some time later is not: of 20 at once, one asks; the others are spared."""
+    from drydock_cache import proxy_account
+
+    internet.route("/a", BODY)
+    squid = start_squid(company(internet, login=LOGIN))
+    async with client(settings, **through(squid)) as upstream:
+        await (await upstream.tunnel("assets.example", 443)).aclose()
+        squid.change_password("another")
+        monkeypatch.setattr(proxy_account, "_ACCEPTED_SECONDS", 0.0)
+        await asyncio.sleep(1.5)  # so long Squid takes the old one
+        tunnels = [upstream.tunnel("assets.example", 443) for _ in range(20)]
+        results = await asyncio.gather(*tunnels, return_exceptions=True)
+    assert all(isinstance(one, UpstreamError) and one.failure is UpstreamFailure.PROXY_AUTH for one in results)
+    assert len([line for line in squid.seen() if "407" in line]) == 1
+
+
+async def test_changed_ca_files_count_for_the_next_connection(
+    settings: UpstreamSettings, internet: Internet, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was refused is believed once its CA stands in the file; connections of before are not used any more."""
+    from drydock_cache import trust
+
+    monkeypatch.setattr(trust, "_LOOK_SECONDS", 0.0)
+    internet.route("/a", BODY)
+    path = Authority.create("Another root").write(tmp_path / "company.pem")
+    async with client(settings, ca_files=(path,)) as upstream:
+        assert (await refused(upstream)).failure is UpstreamFailure.TLS
+        authority.write(path)
+        assert await get(upstream) == (200, BODY)
+        assert await get(upstream) == (200, BODY)
+        Authority.create("Another root").write(path)
+        assert (await refused(upstream)).failure is UpstreamFailure.TLS
+
+
+@asynccontextmanager
+async def pac_server(script: str, status: str = "200 OK") -> AsyncIterator[str]:
+    """A plain web server on loopback with one script; yields its URL."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(script)}\r\nConnection: close\r\n\r\n{script}".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/proxy.pac"
+
+
+async def test_a_pac_script_by_url_is_fetched_directly_and_followed(
+    settings: UpstreamSettings, internet: Internet, start_squid: Callable[[Company], Squid]
+) -> None:
+    """Its host may have any address, since it was named for this; a proxy that it names and that is away is passed over."""
+    internet.route("/a", BODY)
+    squid = start_squid(company(internet))
+    script = f'function FindProxyForURL() {{ return "PROXY 127.0.0.1:1; PROXY 127.0.0.1:{squid.port}"; }}'
+    async with pac_server(script) as url, client(settings, routes=ProxyRoutes(pac=url), resolve={}) as upstream:
+        assert await get(upstream) == (200, BODY)
+        await (await upstream.tunnel("assets.example", 443)).aclose()
+    assert internet.count("/a") == 1
+
+
+async def test_while_a_pac_script_is_away_the_variables_count(
+    settings: UpstreamSettings, internet: Internet, start_squid: Callable[[Company], Squid]
+) -> None:
+    """Without them the error names the script and why it could not be had; nothing is tried directly."""
+    internet.route("/a", BODY)
+    squid = start_squid(company(internet))
+    async with pac_server("<html>", "404 Not Found") as url:
+        routes = ProxyRoutes.from_environment({"HTTPS_PROXY": squid.url()}, pac=url)
+        async with client(settings, routes=routes, resolve={}) as upstream:
+            assert await get(upstream) == (200, BODY)
+        async with client(settings, routes=ProxyRoutes(pac=url), resolve={}) as upstream:
+            error = await refused(upstream)
+            assert (error.failure, error.status) == (UpstreamFailure.PAC, 502)
+            assert f"The PAC script {url} cannot be fetched: the answer was 404" in error.message
+            assert upstream.connections_tried == 1
+
+
+@pytest.mark.parametrize(("named", "authorized"), [("", False), ("127.0.0.1=", True)])
+async def test_a_script_from_an_open_network_gets_only_what_is_meant_for_its_proxy(
+    settings: UpstreamSettings, tmp_path: Path, named: str, authorized: bool
+) -> None:
+    """Over plain HTTP anybody can name a proxy of his own: the password goes only to a host that stands beside it."""
+    secret = tmp_path / "login"
+    secret.write_text(f"# of the company\n{named}worker:hunter2\n")
+    async with (
+        pac_server('function FindProxyForURL() { return "PROXY 127.0.0.1:1"; }') as url,
+        client(settings, routes=ProxyRoutes(pac=url), resolve={}, credentials=secret) as upstream,
+    ):
+        (hop,) = await upstream.hops("https", "assets.example", 443)
+    assert hop is not None
+    assert bool(hop.authorization) == authorized

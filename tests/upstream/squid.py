@@ -56,19 +56,23 @@ def configuration(directory: Path, listen: str, company: Company, parent: int | 
     if company.login is None:
         return "\n".join([*lines, "http_access allow all", ""])
     passwords = directory / "passwords"
-    user, password = company.login
-    hashing = ["openssl", "passwd", "-apr1", "-stdin"]
-    hashed = subprocess.run(hashing, input=password, check=True, capture_output=True, text=True).stdout
-    passwords.write_text(f"{user}:{hashed}")
+    _write_password(passwords, *company.login)
     lines += [
         f"auth_param basic program {LIBRARY}/basic_ncsa_auth {passwords}",
         "auth_param basic realm corporate",
         "auth_param basic children 2 startup=1 idle=1",
+        "auth_param basic credentialsttl 1 second",
         "acl known proxy_auth REQUIRED",
         "http_access allow known",
         "http_access deny all",
     ]
     return "\n".join([*lines, ""])
+
+
+def _write_password(passwords: Path, user: str, password: str) -> None:
+    hashing = ["openssl", "passwd", "-apr1", "-stdin"]
+    hashed = subprocess.run(hashing, input=password, check=True, capture_output=True, text=True).stdout
+    passwords.write_text(f"{user}:{hashed}")
 
 
 def _bumping(directory: Path, listen: str, company: Company) -> list[str]:
@@ -112,7 +116,8 @@ class Squid(Child):
         self._lead = Lead(company.lead) if company.lead else None
         parent = self._lead.port if self._lead else None
         squid_conf.write_text(configuration(directory, f"{address}:{self.port}", company, parent))
-        command = ["squid", "-N", "-f", str(squid_conf)]
+        # a service name of its own: Squids that run at once would take each other's shared memory
+        command = ["squid", "-N", "-n", f"company{self.port}", "-f", str(squid_conf)]
         super().__init__(command, directory / "squid.log", lambda: accepts(self.port))
         self._cache_log = directory / "cache.log"
 
@@ -136,6 +141,11 @@ class Squid(Child):
             return f"http://127.0.0.1:{self.port}"
         user, right = self._company.login
         return f"http://{user}:{password or right}@127.0.0.1:{self.port}"
+
+    def change_password(self, password: str) -> None:
+        """Let another password be right, as when one expires; Squid takes the old one for a second more."""
+        assert self._company.login is not None
+        _write_password(self._access.with_name("passwords"), self._company.login[0], password)
 
     def seen(self) -> list[str]:
         """Return a line for each request: result and status, method, URL or CONNECT's target, user."""

@@ -7,17 +7,23 @@ from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from drydock_cache.corporate import ProxyRoutes
+from drydock_cache.corporate import CorporateProxy
 from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.errors import ConfigError
 from drydock_cache.limits import LIMITS_TABLE, read_limits
 from drydock_cache.policy import Policy, RegistryHosts
+from drydock_cache.routes import ProxyRoutes, Route
 from drydock_cache.sources.registries import read_registries
 from drydock_cache.sources.registry import Registry, RegistryKind
 
 UPSTREAM_TABLE = "upstream"
 _TABLES = (UPSTREAM_TABLE, LIMITS_TABLE)
 _PRIVATE_HOSTS = "private_hosts"
+_ROUTES = "routes"
+_PAC = "pac"
+# The service of the compose profile that logs in at the company's proxy with Digest, NTLM or Negotiate.
+_AUTH_PROFILE = "corporate-auth"
+_AUTHENTICATOR = CorporateProxy("http", _AUTH_PROFILE, 3128, authenticator=True)
 
 
 def parse_resolve(texts: Sequence[str]) -> dict[str, tuple[str, int]]:
@@ -37,16 +43,38 @@ def parse_resolve(texts: Sequence[str]) -> dict[str, tuple[str, int]]:
 
 def private_hosts(policy: Policy) -> frozenset[str]:
     """Return the hosts that may resolve to private addresses, from [upstream] in drydock.toml; raise ConfigError."""
-    table = policy.extra.get(UPSTREAM_TABLE, {})
-    unknown = set(table) - {_PRIVATE_HOSTS}
-    if unknown:
-        raise ConfigError(
-            f"{policy.source}: [{UPSTREAM_TABLE}] has an unknown key {min(unknown)!r}.", f"Known is: {_PRIVATE_HOSTS}."
-        )
-    hosts = table.get(_PRIVATE_HOSTS, [])
+    hosts = _upstream_table(policy).get(_PRIVATE_HOSTS, [])
     if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
         raise ConfigError(f"{policy.source}: {_PRIVATE_HOSTS} under [{UPSTREAM_TABLE}] must be a list of host names.")
     return frozenset(host.lower().rstrip(".") for host in hosts)
+
+
+def proxy_routes(policy: Policy, environment: Mapping[str, str]) -> ProxyRoutes:
+    """Return which hops lead where, from [upstream] in drydock.toml and the environment; raise ConfigError."""
+    table = _upstream_table(policy)
+    lines = table.get(_ROUTES, {})
+    if not isinstance(lines, dict):
+        raise ConfigError(
+            f"{policy.source}: {_ROUTES} under [{UPSTREAM_TABLE}] must be a table.",
+            f"Write it as [{UPSTREAM_TABLE}.{_ROUTES}].",
+        )
+    pac = table.get(_PAC, "")
+    if not isinstance(pac, str):
+        raise ConfigError(f"{policy.source}: {_PAC} under [{UPSTREAM_TABLE}] must be the path or URL of a PAC script.")
+    place = f"{policy.source}, [{UPSTREAM_TABLE}.{_ROUTES}]"
+    routes = tuple(Route.parse(pattern, value, place) for pattern, value in lines.items())
+    return ProxyRoutes.from_environment(environment, routes, environment.get("DRYDOCK_PAC") or pac)
+
+
+def _upstream_table(policy: Policy) -> Mapping[str, object]:
+    known = (_PRIVATE_HOSTS, _PAC, _ROUTES)
+    table = policy.extra.get(UPSTREAM_TABLE, {})
+    unknown = set(table) - set(known)
+    if unknown:
+        raise ConfigError(
+            f"{policy.source}: [{UPSTREAM_TABLE}] has an unknown key {min(unknown)!r}.", f"Known are: {', '.join(known)}."
+        )
+    return table
 
 
 def load_policy(path: Path, environment: Mapping[str, str]) -> tuple[Policy, list[str]]:
@@ -54,6 +82,7 @@ def load_policy(path: Path, environment: Mapping[str, str]) -> tuple[Policy, lis
     policy = Policy.load(path, tables=_TABLES)
     # what is wrong in the file is said at once, whatever the command needs of it
     private_hosts(policy)
+    proxy_routes(policy, {})
     read_limits(policy)
     if "registries" not in policy.key_lines:  # nobody is asked for what no line needs
         return policy, list(policy.notes)
@@ -66,13 +95,17 @@ def upstream_settings(
     policy: Policy, environment: Mapping[str, str], mode: Mode, resolve: Sequence[str], ca_files: Sequence[Path]
 ) -> UpstreamSettings:
     """Put together how upstream is reached."""
+    credentials = environment.get("DRYDOCK_PROXY_CREDENTIALS")
+    profiles = environment.get("DRYDOCK_PROFILES", "").replace(" ", "").split(",")
     return UpstreamSettings(
         mode=mode,
-        routes=ProxyRoutes.from_environment(environment),
+        routes=proxy_routes(policy, environment),
         ca_files=tuple(ca_files),
         resolve=parse_resolve(resolve),
         private_hosts=private_hosts(policy),
         limits=read_limits(policy),
+        credentials=Path(credentials) if credentials else None,
+        authenticator=_AUTHENTICATOR if _AUTH_PROFILE in profiles else None,
     )
 
 

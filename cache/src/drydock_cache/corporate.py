@@ -1,9 +1,7 @@
-"""The corporate proxy: which one a request goes through, read from the usual environment variables."""
+"""The corporate proxy: one hop on the way out, its user and password kept apart from its address and out of every text."""
 
 import base64
-import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from drydock_cache.errors import ConfigError
@@ -14,18 +12,33 @@ _ENCODE = "or its user or password has one of / ? # that must be written as %2F 
 
 @dataclass(frozen=True)
 class CorporateProxy:
-    """A forward proxy; `authorization` is the value of `Proxy-Authorization`, and it never shows in text or logs."""
+    """A forward proxy; `authorization` is the value of `Proxy-Authorization`, and it never shows in text or logs.
+
+    `origin` says which setting names its user and password. An `authenticator` is a proxy of ours that logs in at the company's
+    with an account of its own.
+    """
 
     scheme: str
     host: str
     port: int
     authorization: str | None = field(default=None, repr=False)
+    origin: str = field(default="HTTPS_PROXY", compare=False)
+    authenticator: bool = False
 
     @property
     def url(self) -> str:
         """The address without credentials."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{name}:{self.port}"
+
+    @property
+    def account(self) -> str | None:
+        """What a refusal counts for: the same user and password at whatever proxy; None where there is none to lock."""
+        return self.authorization or (self.url if self.authenticator else None)
+
+    def with_login(self, user: str, password: str, origin: str) -> "CorporateProxy":
+        """Return the same proxy with a user and password; `origin` names the setting or file that they come from."""
+        return replace(self, authorization=_basic(user, password), origin=origin)
 
     @classmethod
     def parse(cls, text: str, variable: str) -> "CorporateProxy":
@@ -40,58 +53,16 @@ class CorporateProxy:
             raise ConfigError(f"{variable} is not a proxy address, {_ENCODE}.", remedy)
         if parts.scheme not in _DEFAULT_PORT or not parts.hostname:
             raise ConfigError(f"{variable} is not a proxy address: expected http:// or https:// and a host.", remedy)
-        authorization = None
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            authorization = "Basic " + base64.b64encode(pair.encode()).decode()
-        return cls(parts.scheme, parts.hostname, port or _DEFAULT_PORT[parts.scheme], authorization)
+        proxy = cls(parts.scheme, parts.hostname, port or _DEFAULT_PORT[parts.scheme], origin=variable)
+        if parts.username is None:
+            return proxy
+        return proxy.with_login(unquote(parts.username), unquote(parts.password or ""), variable)
 
 
-@dataclass(frozen=True)
-class ProxyRoutes:
-    """Which corporate proxy serves which scheme, and for which hosts none is used."""
-
-    by_scheme: Mapping[str, CorporateProxy] = field(default_factory=dict)
-    no_proxy: tuple[str, ...] = ()
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "ProxyRoutes":
-        """Read HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; the lower-case spelling wins, as it does in curl."""
-
-        def value(name: str) -> tuple[str, str] | None:
-            for variable in (name.lower(), name):
-                if environment.get(variable):
-                    return environment[variable], variable
-            return None
-
-        routes: dict[str, CorporateProxy] = {}
-        for scheme, names in (("https", ("HTTPS_PROXY", "ALL_PROXY")), ("http", ("HTTP_PROXY", "ALL_PROXY"))):
-            found = value(names[0]) or value(names[1])
-            if found:
-                routes[scheme] = CorporateProxy.parse(*found)
-        exceptions = value("NO_PROXY")
-        entries = exceptions[0].replace(",", " ").split() if exceptions else []
-        return cls(routes, tuple(entry.lower() for entry in entries))
-
-    def choose(self, scheme: str, host: str, port: int) -> CorporateProxy | None:
-        """Return the proxy for a connection, or None for a direct one."""
-        if any(_matches(entry, host.lower().rstrip("."), port) for entry in self.no_proxy):
-            return None
-        return self.by_scheme.get(scheme)
+# None is no proxy at all: the host itself is connected to.
+type Hop = CorporateProxy | None
+type Hops = tuple[Hop, ...]
 
 
-def _matches(entry: str, host: str, port: int) -> bool:
-    """Say whether a NO_PROXY entry covers a host: `*`, a name with all below it, an address, a CIDR block, each with a port."""
-    if entry == "*":
-        return True
-    name, separator, digits = entry.rpartition(":")
-    if separator and digits.isdigit() and (name.count(":") == 0 or name.endswith("]")):
-        if int(digits) != port:
-            return False
-        entry = name
-    entry = entry.strip("[]")
-    try:
-        return ipaddress.ip_address(host.strip("[]")) in ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        suffix = entry.removeprefix("*").removeprefix(".")
-        return bool(suffix) and (host == suffix or host.endswith(f".{suffix}"))
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,7 +1,7 @@
 """The way out: the network backend below httpx, where a connection is opened or refused.
 
 It is the offline wall (refused before DNS), the address guard (judged on the resolved address, so that DNS rebinding changes
-nothing), the place of `--resolve`, and the counter of upstream connections.
+nothing), the place of `--resolve`, the counter of upstream connections, and where a password of a corporate proxy waits its turn.
 """
 
 import ssl
@@ -13,15 +13,18 @@ from typing import Any
 import httpcore
 
 from drydock_cache import addresses
-from drydock_cache.corporate import CorporateProxy, ProxyRoutes
+from drydock_cache.corporate import CorporateProxy
 from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.limits import Limits
 from drydock_cache.mode import Mode as Mode  # and for those who set egress up
 from drydock_cache.name_lookup import look_up
+from drydock_cache.proxy_account import ProxyAccounts, Turn
+from drydock_cache.routes import ProxyRoutes
 from drydock_cache.tls_stream import READ_SIZE, TlsStream
 
 _MAX_ADDRESSES = 4
 _NEXT_ADDRESS_SECONDS = 2.0
+_STATUS_LINE = len("HTTP/1.1 407")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class UpstreamSettings:
 
     `resolve` maps a host name to the (address or name, port) that is connected to instead, whatever DNS says; such places
     are exempt from the address guard. `private_hosts` may resolve to private addresses, as a company's mirrors do.
+    `credentials` is the file with users and passwords for proxies; `authenticator` logs in at the company's proxy for us.
     """
 
     mode: Mode = Mode.ONLINE
@@ -38,6 +42,8 @@ class UpstreamSettings:
     resolve: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     private_hosts: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    credentials: Path | None = None
+    authenticator: CorporateProxy | None = None
 
     def refusal(self, host: str, address: str) -> str | None:
         """Say why no connection for `host` may go to this numeric address, or return None when one may."""
@@ -51,13 +57,29 @@ class ConnectionCount:
     tried: int = 0
 
 
-class Egress(httpcore.AsyncNetworkBackend):
-    """Opens TCP connections to the hosts that requests name, or to the one corporate proxy that it was made for."""
+class ProxyAwayError(UpstreamError):
+    """A corporate proxy did not take a connection: nothing was sent yet, and the next hop may be tried."""
 
-    def __init__(self, settings: UpstreamSettings, count: ConnectionCount, proxy: CorporateProxy | None) -> None:
+
+class Egress(httpcore.AsyncNetworkBackend):
+    """Opens TCP connections to the hosts that requests name, or to the one corporate proxy that it was made for.
+
+    `exempt` are hosts that the user named for this very purpose, such as the one of a PAC script.
+    """
+
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        count: ConnectionCount,
+        proxy: CorporateProxy | None = None,
+        accounts: ProxyAccounts | None = None,
+        exempt: frozenset[str] = frozenset(),
+    ) -> None:
         self._settings = settings
         self._count = count
         self._proxy = proxy
+        self._accounts = accounts
+        self._exempt = exempt
         self._sockets = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -69,19 +91,34 @@ class Egress(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         if self._settings.mode is Mode.OFFLINE:
-            raise UpstreamError(
-                UpstreamFailure.OFFLINE,
-                f"drydock is offline: no connection to {host}:{port} was tried.",
-                "Go online to fetch it.",
-            )
-        candidates = await self._candidates(host.lower(), port)
+            raise offline(host, port)
+        turn = await self._accounts.turn(self._proxy) if self._accounts and self._proxy else None
+        try:
+            stream = await self._connect(host.lower(), port, timeout, local_address, socket_options)
+        except BaseException as error:
+            if turn is not None:
+                turn.end()
+            if self._proxy is not None and isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout | UpstreamError):
+                raise _away(self._proxy, error) from error
+            raise
+        return stream if self._proxy is None else _ToProxy(stream, self._proxy, turn)
+
+    async def _connect(
+        self,
+        host: str,
+        port: int,
+        seconds: float | None,
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.AsyncNetworkStream:
+        candidates = await self._candidates(host, port)
         error: Exception | None = None
         for place, (address, number) in enumerate(candidates, 1):
             self._count.tried += 1
             # an address that leads nowhere (often IPv6) must not use up the time of the next one
-            seconds = timeout if timeout is None or place == len(candidates) else min(timeout, _NEXT_ADDRESS_SECONDS)
+            limit = seconds if seconds is None or place == len(candidates) else min(seconds, _NEXT_ADDRESS_SECONDS)
             try:
-                return _Connection(await self._sockets.connect_tcp(address, number, seconds, local_address, socket_options))
+                return _Connection(await self._sockets.connect_tcp(address, number, limit, local_address, socket_options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
                 error = failure
         assert error is not None
@@ -92,7 +129,7 @@ class Egress(httpcore.AsyncNetworkBackend):
         mapped = self._settings.resolve.get(host)
         name, number = mapped or (host, port)
         found = await look_up(name)
-        if mapped or self._proxy is not None:
+        if mapped or self._proxy is not None or host in self._exempt:
             return [(address, number) for address in found[:_MAX_ADDRESSES]]
         allowed = [address for address in found if self._settings.refusal(host, address) is None]
         if not allowed:
@@ -132,6 +169,92 @@ class _Connection(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+class _ToProxy(httpcore.AsyncNetworkStream):
+    """A connection to a corporate proxy, which learns from the first answer on it whether the password was taken."""
+
+    def __init__(
+        self, stream: httpcore.AsyncNetworkStream, proxy: CorporateProxy, turn: Turn | None, *, secured: bool = False
+    ) -> None:
+        self._stream = stream
+        self._proxy = proxy
+        self._turn = turn
+        self._secured = secured
+        self._first = b""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the signature is httpcore's
+        try:
+            data = await self._stream.read(max_bytes, timeout)
+        except BaseException:
+            self._end()
+            raise
+        if self._turn is not None:
+            self._first += data[: _STATUS_LINE - len(self._first)]
+            if len(self._first) == _STATUS_LINE or not data:
+                self._judge(self._turn)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the signature is httpcore's
+        try:
+            await self._stream.write(buffer, timeout)
+        except BaseException:
+            self._end()
+            raise
+
+    async def aclose(self) -> None:
+        self._end()
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+    ) -> httpcore.AsyncNetworkStream:
+        if self._proxy.scheme != "https" or self._secured:  # with the host behind it
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        try:
+            stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException as error:
+            self._end()
+            if isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout):
+                raise _away(self._proxy, error) from error
+            raise
+        return _ToProxy(stream, self._proxy, self._turn, secured=True)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def _judge(self, turn: Turn) -> None:
+        status = self._first[9:12]
+        if status == b"407":
+            turn.refused()
+        elif self._first.startswith(b"HTTP/"):
+            turn.accepted()
+        self._end()
+
+    def _end(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.end()
+
+
+def offline(host: str, port: int) -> UpstreamError:
+    """Return the error for a connection that is not tried because drydock is offline."""
+    return UpstreamError(
+        UpstreamFailure.OFFLINE, f"drydock is offline: no connection to {host}:{port} was tried.", "Go online to fetch it."
+    )
+
+
+def _away(proxy: CorporateProxy, error: Exception) -> ProxyAwayError:
+    late = isinstance(error, httpcore.ConnectTimeout)
+    why = error.message if isinstance(error, UpstreamError) else "it did not answer in time" if late else str(error)
+    return ProxyAwayError(
+        UpstreamFailure.TIMEOUT if late else UpstreamFailure.UNREACHABLE,
+        f"The corporate proxy {proxy.url} cannot be reached: {why.removesuffix('.')}.",
+        "Check HTTPS_PROXY and NO_PROXY, or the routes in drydock.toml and the PAC script where you have them.",
+    )
 
 
 def forbidden_address(host: str, address: str, reason: str) -> UpstreamError:

@@ -48,6 +48,7 @@ class UpstreamFailure(StrEnum):
     TLS = "tls"
     PROXY_AUTH = "proxy-authentication"
     PROXY_REFUSED = "proxy-refused"
+    PAC = "pac"
     PROTOCOL = "protocol"
     TRUNCATED = "truncated"
     TOO_LARGE = "too-large"

@@ -2,24 +2,33 @@
 
 import asyncio
 import contextlib
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import logging
+from collections.abc import AsyncIterator, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
-from drydock_cache.corporate import CorporateProxy
-from drydock_cache.egress import ConnectionCount, Egress, UpstreamSettings, forbidden_address
-from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.corporate import CorporateProxy, Hop, Hops
+from drydock_cache.egress import ConnectionCount, Egress, ProxyAwayError, UpstreamSettings, forbidden_address, offline
+from drydock_cache.errors import UpstreamError, UpstreamFailure, mask_credentials
+from drydock_cache.mode import Mode
 from drydock_cache.name_lookup import numeric_address
+from drydock_cache.pools import Pools, Transport
 from drydock_cache.proxy_account import ProxyAccounts
-from drydock_cache.trust import trust_context
+from drydock_cache.trust import Trust
 from drydock_cache.upstream_errors import translate
+from drydock_cache.ways_out import WaysOut
+
+_log = logging.getLogger(__name__)
 
 type RequestHeaders = Sequence[tuple[str, str]]
 
 _CONNECT_SECONDS = 10.0
+# A proxy that is away must not use up the time of the next one.
+_NEXT_HOP_SECONDS = 3.0
+_PAC_SECONDS = 5.0
 # A company's virus scanner may hold a large download back until it has seen all of it.
 _HEAD_SECONDS = 40.0
 _STALL_SECONDS = 10.0
@@ -28,30 +37,12 @@ _IDLE_CONNECTIONS = 16
 _IDLE_SECONDS = 30.0
 
 
-class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's transport over a pool of our making: httpx offers no argument for httpcore's network backend."""
-
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
-        self._pool = pool
-
-
-class _RoutedTransport(httpx.AsyncBaseTransport):
-    """Sends each request directly or through the corporate proxy that is set for it."""
-
-    def __init__(self, upstream: "Upstream") -> None:
-        self._upstream = upstream
-        self._transports: dict[CorporateProxy | None, _Transport] = {}
+class _ChosenTransport(httpx.AsyncBaseTransport):
+    """Sends each request by the transport that was chosen for it."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        proxy = self._upstream.route(request.url.scheme, request.url.host, port)
-        if proxy not in self._transports:
-            self._transports[proxy] = _Transport(self._upstream.pool(proxy))
-        return await self._transports[proxy].handle_async_request(request)
-
-    async def aclose(self) -> None:
-        for transport in self._transports.values():
-            await transport.aclose()
+        transport: Transport = request.extensions["transport"]
+        return await transport.handle_async_request(request)
 
 
 class Upstream:
@@ -60,14 +51,15 @@ class Upstream:
     def __init__(self, settings: UpstreamSettings) -> None:
         self.settings = settings
         self._count = ConnectionCount()
-        self._trust: ssl.SSLContext = trust_context(settings.ca_files)
+        self._trust = Trust(settings.ca_files)
         self._accounts = ProxyAccounts()
+        self._pools = Pools(self._pool)
         self._client = httpx.AsyncClient(
-            transport=_RoutedTransport(self),
-            timeout=httpx.Timeout(_HEAD_SECONDS, connect=_CONNECT_SECONDS, pool=None),
+            transport=_ChosenTransport(),
             # no cookie that one answer sets is ever sent with another request
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+        self._ways = WaysOut(settings.routes, settings.credentials, settings.authenticator, self._download)
 
     @property
     def connections_tried(self) -> int:
@@ -76,30 +68,37 @@ class Upstream:
 
     async def aclose(self) -> None:
         """Close all idle connections."""
-        await self._client.aclose()
+        await self._ways.aclose()
+        await self._pools.aclose()
 
-    def route(self, scheme: str, host: str, port: int) -> CorporateProxy | None:
-        """Return the corporate proxy that a connection goes through, or None; a host of `resolve` is always direct."""
+    async def hops(self, scheme: str, host: str, port: int) -> Hops:
+        """Return the hops that a connection may take, to be tried in order; a host of `resolve` is always direct.
+
+        Raise UpstreamError when a PAC script should say and does not, and offline.
+        """
+        if self.settings.mode is Mode.OFFLINE:
+            raise offline(host, port)
         if host.lower() in self.settings.resolve:
-            return None
-        return self.settings.routes.choose(scheme, host, port)
+            return (None,)
+        return await self._ways.hops(scheme, host, port)
 
-    def pool(self, proxy: CorporateProxy | None) -> httpcore.AsyncConnectionPool:
+    def _pool(self, hop: Hop) -> httpcore.AsyncConnectionPool:
         """Return a new connection pool for one way out."""
-        backend = Egress(self.settings, self._count, proxy)
-        if proxy is None:
+        trust = self._trust.current()
+        backend = Egress(self.settings, self._count, hop, self._accounts)
+        if hop is None:
             return httpcore.AsyncConnectionPool(
-                ssl_context=self._trust,
+                ssl_context=trust,
                 max_connections=_MAX_CONNECTIONS,
                 max_keepalive_connections=_IDLE_CONNECTIONS,
                 keepalive_expiry=_IDLE_SECONDS,
                 network_backend=backend,
             )
         return httpcore.AsyncHTTPProxy(
-            proxy_url=proxy.url,
-            proxy_headers=_authorization(proxy),
-            ssl_context=self._trust,
-            proxy_ssl_context=self._trust if proxy.scheme == "https" else None,
+            proxy_url=hop.url,
+            proxy_headers=_authorization(hop),
+            ssl_context=trust,
+            proxy_ssl_context=trust if hop.scheme == "https" else None,
             max_connections=_MAX_CONNECTIONS,
             max_keepalive_connections=_IDLE_CONNECTIONS,
             keepalive_expiry=_IDLE_SECONDS,
@@ -119,18 +118,54 @@ class Upstream:
         with translate(url, None):
             request = httpx.Request(method, url, headers=encoded, content=content)
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        proxy = self._guarded_route(request.url.scheme, request.url.host, port)
-        with translate(url, proxy):
-            async with self._accounts.login(proxy) as accepted:
-                request.extensions["trace"] = _when_tunnelled(accepted)
-                response = await self._client.send(request, stream=True)
-                if response.status_code == 407:
+        hops = await self._guarded_hops(request.url.scheme, request.url.host, port)
+        async with contextlib.AsyncExitStack() as stack:
+            hop, response = await self._answered(request, hops, stack)
+            with translate(url, hop):
+                try:
+                    yield response
+                finally:
                     await response.aclose()
-                    raise httpx.ProxyError("407 Proxy Authentication Required", request=request)
+
+    async def _answered(
+        self, request: httpx.Request, hops: Hops, stack: contextlib.AsyncExitStack
+    ) -> tuple[Hop, httpx.Response]:
+        """Send a request by the first hop that takes it; its connection is in use until the stack is closed."""
+        self._trust.current()
+        for hop in hops:
+            last = hop is hops[-1]
+            connect = _CONNECT_SECONDS if last else _NEXT_HOP_SECONDS
+            request.extensions["timeout"] = httpx.Timeout(_HEAD_SECONDS, connect=connect, pool=None).as_dict()
             try:
-                yield response
-            finally:
-                await response.aclose()
+                async with contextlib.AsyncExitStack() as using:
+                    pool = self._pools.use(hop, self._trust.generation)
+                    request.extensions["transport"] = await using.enter_async_context(pool)
+                    with translate(str(request.url), hop):
+                        response = await self._send(request, hop)
+                    stack.push_async_callback(using.pop_all().aclose)
+                    return hop, response
+            except ProxyAwayError as error:
+                self._note_away(hop, error, last=last)
+        raise AssertionError("there is always a hop")
+
+    async def _send(self, request: httpx.Request, hop: Hop) -> httpx.Response:
+        if hop is not None:  # a connection that stands carries a password, too, where it is no tunnel
+            self._accounts.spare(hop)
+        response = await self._client.send(request, stream=True)
+        if response.status_code == 407:
+            await response.aclose()
+            if hop is not None:
+                self._accounts.refuse(hop)
+            raise httpx.ProxyError("407 Proxy Authentication Required", request=request)
+        return response
+
+    def _note_away(self, hop: Hop, error: ProxyAwayError, *, last: bool) -> None:
+        """Go on to the next hop, or raise the error where there is none."""
+        assert hop is not None
+        self._ways.note_away(hop)
+        if last:
+            raise error
+        _log.warning("%s The next one is tried.", error.message)
 
     async def content(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """Yield the content as it was sent, for a reader outside of the request's context; raise UpstreamError."""
@@ -142,17 +177,25 @@ class Upstream:
 
     async def tunnel(self, host: str, port: int) -> httpcore.AsyncNetworkStream:
         """Open a connection whose bytes nobody reads on the way; the caller closes it. Raise UpstreamError."""
-        proxy = self._guarded_route("https", host, port)
-        way = Egress(self.settings, self._count, proxy)
-        with translate(f"https://{host}:{port}", proxy):
-            if proxy is None:
-                return await way.connect_tcp(host, port, _CONNECT_SECONDS)
-            async with self._accounts.login(proxy):
-                return await self._tunnel_through(way, proxy, host, port)
+        hops = await self._guarded_hops("https", host, port)
+        for hop in hops:
+            last = hop is hops[-1]
+            seconds = _CONNECT_SECONDS if last else _NEXT_HOP_SECONDS
+            way = Egress(self.settings, self._count, hop, self._accounts)
+            try:
+                with translate(f"https://{host}:{port}", hop):
+                    if hop is None:
+                        return await way.connect_tcp(host, port, seconds)
+                    return await self._tunnel_through(way, hop, host, port, seconds)
+            except ProxyAwayError as error:
+                self._note_away(hop, error, last=last)
+        raise AssertionError("there is always a hop")
 
-    async def _tunnel_through(self, way: Egress, proxy: CorporateProxy, host: str, port: int) -> httpcore.AsyncNetworkStream:
+    async def _tunnel_through(
+        self, way: Egress, proxy: CorporateProxy, host: str, port: int, seconds: float
+    ) -> httpcore.AsyncNetworkStream:
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        pool = httpcore.AsyncConnectionPool(ssl_context=self._trust, network_backend=way)
+        pool = httpcore.AsyncConnectionPool(ssl_context=self._trust.current(), network_backend=way)
         response = await pool.handle_async_request(
             httpcore.Request(
                 "CONNECT",
@@ -160,7 +203,7 @@ class Upstream:
                 headers=[(b"Host", target.encode()), *_authorization(proxy)],
                 extensions={
                     "target": target.encode(),
-                    "timeout": {"connect": _CONNECT_SECONDS, "read": _HEAD_SECONDS, "write": _CONNECT_SECONDS},
+                    "timeout": {"connect": seconds, "read": _HEAD_SECONDS, "write": _CONNECT_SECONDS},
                 },
             )
         )
@@ -170,13 +213,36 @@ class Upstream:
         stream: httpcore.AsyncNetworkStream = response.extensions["network_stream"]
         return stream
 
-    def _guarded_route(self, scheme: str, host: str, port: int) -> CorporateProxy | None:
-        """Return the route; raise UpstreamError for a forbidden address that a corporate proxy would be asked to reach."""
-        proxy = self.route(scheme, host, port)
+    async def _guarded_hops(self, scheme: str, host: str, port: int) -> Hops:
+        """Return the hops; raise UpstreamError for a forbidden address that a corporate proxy would be asked to reach."""
+        hops = await self.hops(scheme, host, port)
         # names are the proxy's to resolve, and a company's own names lead to private addresses rightly
-        if proxy and (address := numeric_address(host)) and (reason := self.settings.refusal(host.lower(), address)):
+        address = numeric_address(host) if any(hops) else None
+        if address and (reason := self.settings.refusal(host.lower(), address)):
             raise forbidden_address(host, address, reason)
-        return proxy
+        return hops
+
+    async def _download(self, url: str, limit: int) -> bytes:
+        """Fetch a PAC script, directly; raise UpstreamError."""
+        shown = mask_credentials(url)
+        way = Egress(self.settings, self._count, exempt=frozenset({(urlsplit(url).hostname or "").lower()}))
+        pool = httpcore.AsyncConnectionPool(ssl_context=self._trust.current(), network_backend=way)
+        try:
+            with translate(url, None):
+                async with (
+                    httpx.AsyncClient(transport=Transport(pool), timeout=_PAC_SECONDS) as client,
+                    client.stream("GET", url) as response,
+                ):
+                    data = b""
+                    async for chunk in response.aiter_bytes():
+                        data += chunk
+                        if len(data) > limit:
+                            raise _no_pac(shown, f"it is larger than {limit} bytes")
+        except UpstreamError as error:
+            raise error if error.failure is UpstreamFailure.PAC else _no_pac(shown, error.message) from error
+        if response.status_code != 200:
+            raise _no_pac(shown, f"the answer was {response.status_code}")
+        return data
 
 
 async def next_piece(url: str, pieces: AsyncIterator[bytes]) -> bytes | None:
@@ -192,14 +258,12 @@ async def next_piece(url: str, pieces: AsyncIterator[bytes]) -> bytes | None:
         ) from None
 
 
-def _when_tunnelled(accepted: Callable[[], None]) -> Callable[[str, object], Awaitable[None]]:
-    """Return a trace function for httpcore: once TLS begins inside of a tunnel, the proxy has accepted the password."""
-
-    async def trace(event: str, _details: object) -> None:
-        if event == "proxy.start_tls.started":
-            accepted()
-
-    return trace
+def _no_pac(shown: str, why: str) -> UpstreamError:
+    return UpstreamError(
+        UpstreamFailure.PAC,
+        f"The PAC script {shown} cannot be fetched: {why.removesuffix('.')}.",
+        "Check DRYDOCK_PAC, or name the proxy in HTTPS_PROXY; it is used while the script is away.",
+    )
 
 
 def _authorization(proxy: CorporateProxy) -> list[tuple[bytes, bytes]]:

@@ -10,6 +10,7 @@ import httpx
 
 from drydock_cache.corporate import CorporateProxy
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.proxy_account import login_remedy
 
 _TRUST_REMEDY = "If your company re-signs TLS, give its CA certificate to drydock with DRYDOCK_CORPORATE_CA=FILE."
 
@@ -70,7 +71,7 @@ def _proxy_error(url: str, proxy: CorporateProxy | None, answer: str) -> Upstrea
         return UpstreamError(
             UpstreamFailure.PROXY_AUTH,
             f"The corporate proxy {where} answered 407 (Proxy Authentication Required) for {_host(url)}; {given}.",
-            "Put the right user and password into HTTPS_PROXY and start drydock again.",
+            login_remedy(proxy),
         )
     return UpstreamError(
         UpstreamFailure.PROXY_REFUSED,
