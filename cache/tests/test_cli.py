@@ -117,13 +117,13 @@ def test_a_dry_run_prints_the_plan_and_fetches_nothing(
         (["warm", "--url", "https://index.example/a"], "is not an asset by the policy", ""),
         (["warm", "--url", URL, "--config", "none.toml"], "none.toml cannot be read: No such file", "--config FILE"),
         (["warm", "--url", URL, "--resolve", "x"], "--resolve 'x' cannot be read", "HOST=ADDRESS:PORT"),
-        (["warm", "--url", URL, "--upstream-ca", "none.pem"], "none.pem cannot be read", "openssl x509"),
+        (["warm", "--url", URL, "--upstream-ca", "none.pem"], "none.pem cannot be read", "DRYDOCK_CORPORATE_CA"),
         (["warm", "--plan", "none.json"], "none.json cannot be read", "drydock plan"),
         (["warm", "--url", URL, "--store", "drydock.toml"], "store cannot be written", "--store DIR"),
         (["plan"], "nothing to plan for", "drydock plan workers/hello"),
         (["plan", "hello", "--workerd", "none"], "no workerd to ask: none is no file", "--workerd FILE"),
         (["env"], "state/ca.pem is not there", "drydock proxy"),
-        (["env", "--ca", "drydock.toml"], "drydock.toml is not PEM", "openssl x509"),
+        (["env", "--ca", "drydock.toml"], "drydock.toml is neither PEM nor DER", "DRYDOCK_CORPORATE_CA"),
     ],
 )
 def test_bad_input_ends_in_one_sentence_and_what_mends_it(

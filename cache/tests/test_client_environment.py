@@ -27,7 +27,7 @@ def test_every_tool_is_pointed_at_the_proxy_and_one_bundle(authority: Authority,
 
 def test_a_ca_or_a_place_that_cannot_be_used_is_one_sentence(authority: Authority, tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("hello")
-    with pytest.raises(ConfigError, match=r"no\.pem is not PEM"):
+    with pytest.raises(ConfigError, match=r"no\.pem is neither PEM nor DER"):
         client_variables("http://127.0.0.1:3128", tmp_path / "no.pem", tmp_path / "bundle.pem")
     ca = authority.write(tmp_path / "ca.pem")
     with pytest.raises(ConfigError, match=r"cannot be written to .*none/bundle\.pem.*--bundle FILE"):

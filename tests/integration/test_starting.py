@@ -63,7 +63,7 @@ def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
     file = tmp_path / "corporate.pem"
     file.write_bytes(b"not a certificate\n")
     sentence = refused(tmp_path, "--upstream-ca", str(file))
-    assert f"{file} is not PEM" in sentence
+    assert f"{file} is neither PEM nor DER" in sentence
     assert not (tmp_path / "state").exists()
 
 
