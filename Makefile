@@ -12,7 +12,7 @@ ARGS ?=
 # Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
 export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
 
-.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test soak bench bench-quick bench-felt lint logs shell clean deploy ci-image
+.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test soak bench bench-quick bench-felt lint logs shell clean deploy ci-image ca ca-rotate
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,12 @@ clean: ## Remove containers, images and volumes, with everything downloaded and 
 
 deploy: ## Check a Worker and deploy it to Cloudflare; WORKER=hello or all, DRY_RUN=1 only shows it, SECRETS=FILE
 	@DRY_RUN='$(DRY_RUN)' SECRETS='$(SECRETS)' docker/tasks/deploy $(WORKER)
+
+ca: ## Say how long the CA signs, and how often it can be rotated
+	@docker/tasks/ca status
+
+ca-rotate: ## Let the CA's next intermediate sign, which clients need not know; ROOT=1 makes a new root and restarts the Workers
+	@ROOT="$(ROOT)" docker/tasks/ca rotate
 
 ci-image: ## Build the image for pipelines without a network; ARCHIVE=FILE ARCHIVE_KEY=SIGNER fills it from an export
 	@ARCHIVE="$(ARCHIVE)" ARCHIVE_KEY="$(ARCHIVE_KEY)" PROJECT="$(PROJECT)" WORKERS="$(CI_WORKERS)" WARM="$(WARM)" docker/tasks/ci-build

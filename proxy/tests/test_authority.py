@@ -1,6 +1,7 @@
 """The authority: who may read its key, what it signs, and when it makes things anew."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -13,20 +14,35 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from drydock_cache.errors import ConfigError
-from drydock_proxy import certificates, keyfile
-from drydock_proxy.authority import Authority, ForbiddenHostError
+from drydock_proxy import certificates, keyfile, succession
+from drydock_proxy.authority import Authority, ForbiddenHostError, replace_root, rotate
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 NOW = 1_800_000_000.0
 DAY = 24 * 3600.0
 HOSTS = ("bundles.example.net", ".wild.example.org")
-FILE = Path("authority") / "key-and-certificate.pem"
+SUCCESSION = succession.found(HOSTS, NOW)
+FILE = Path("authority") / "intermediates.pem"
+FORMER = FILE.with_name("key-and-certificate.pem")
 
 
 def opened(state: Path, hosts: tuple[str, ...] = HOSTS, now: float = NOW) -> Authority:
     return Authority.open(state, hosts, now)
+
+
+def blocks(state: Path) -> list[bytes]:
+    """Take the file apart: the root's certificate, then key and certificate of each intermediate."""
+    return [
+        part + b"-----\n" for part in re.findall(rb"(?s)(-----BEGIN .+?-----END [A-Z ]+)-----\n", (state / FILE).read_bytes())
+    ]
+
+
+def end_of(authority: Authority) -> float:
+    return certificates.Validity.of(authority.certificate).ends
 
 
 def mode(path: Path) -> int:
@@ -89,15 +105,35 @@ def test_a_policy_that_shrank_keeps_the_ca_but_not_the_right_to_its_hosts(tmp_pa
 
 
 def test_a_policy_that_grew_makes_a_new_ca_and_leaves_no_old_key(tmp_path: Path) -> None:
-    """The notice names the hosts and the restart; the old key is in no file any more."""
+    """The notice names the hosts and the restart; no old key is in any file any more."""
     old = opened(tmp_path)
-    old_key = (tmp_path / FILE).read_bytes().partition(b"-----BEGIN CERTIFICATE")[0]
+    old_keys = blocks(tmp_path)[1::2]
     new = opened(tmp_path, (*HOSTS, "more.example.net"))
     assert new.pem != old.pem
     assert "more.example.net" in new.notice
     assert "restart" in new.notice
     assert (tmp_path / "ca.pem").read_bytes() == new.pem
-    assert all(old_key not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [key for key in old_keys for file in files if key in file]
+
+
+def test_the_ca_of_an_earlier_version_is_replaced_and_said(tmp_path: Path) -> None:
+    """There the root's key lay on disk, and its certificate forbade intermediates: that key is destroyed."""
+    (tmp_path / "authority").mkdir(0o700)
+    (tmp_path / FORMER).write_bytes(b"-----BEGIN PRIVATE KEY-----\n")
+    authority = opened(tmp_path)
+    assert "an earlier version kept the root's key, which is destroyed now" in authority.notice
+    assert "docker compose restart" in authority.notice
+    assert not (tmp_path / FORMER).exists()
+    assert opened(tmp_path).notice == ""
+
+
+def test_the_key_of_the_root_is_nowhere(tmp_path: Path) -> None:
+    """Every key on disk belongs to an intermediate."""
+    authority = opened(tmp_path)
+    keys = [load_pem_private_key(block, None) for block in blocks(tmp_path) if b"PRIVATE" in block]
+    assert len(keys) == succession.COUNT
+    assert authority.certificate.public_key() not in [key.public_key() for key in keys]
 
 
 def test_a_ca_without_constraints_is_replaced(tmp_path: Path) -> None:
@@ -111,7 +147,8 @@ def test_a_ca_without_constraints_is_replaced(tmp_path: Path) -> None:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, SHA256())
     )
-    (tmp_path / FILE).write_bytes(keyfile.key_pem(key) + keyfile.certificate_pem(root))
+    pem = keyfile.certificate_pem(root)
+    (tmp_path / FILE).write_bytes(pem + keyfile.key_pem(key) + pem)
     authority = opened(tmp_path)
     assert authority.certificate != root
     assert certificates.permitted_hosts(authority.certificate) == ("bundles.example.net", "wild.example.org")
@@ -159,35 +196,43 @@ def _empty(state: Path) -> None:
     (state / FILE).write_bytes(b"")
 
 
-def _only_the_key(state: Path) -> None:
-    (state / FILE).write_bytes((state / FILE).read_bytes().partition(b"-----BEGIN CERTIFICATE")[0])
+def _only_the_root(state: Path) -> None:
+    (state / FILE).write_bytes(blocks(state)[0])
 
 
 def _damaged(state: Path) -> None:
-    (state / FILE).write_bytes((state / FILE).read_bytes().replace(b"CERTIFICATE-----\nMII", b"CERTIFICATE-----\nAAA"))
+    root, key, certificate, *rest = blocks(state)
+    damaged = certificate.replace(b"CERTIFICATE-----\nMII", b"CERTIFICATE-----\nAAA")
+    (state / FILE).write_bytes(b"".join([root, key, damaged, *rest]))
 
 
 def _another_key(state: Path) -> None:
-    certificate = (state / FILE).read_bytes().partition(b"-----BEGIN CERTIFICATE")
-    (state / FILE).write_bytes(keyfile.key_pem(certificates.new_key()) + b"".join(certificate[1:]))
+    *rest, _, certificate = blocks(state)
+    (state / FILE).write_bytes(b"".join([*rest, keyfile.key_pem(certificates.new_key()), certificate]))
+
+
+def _another_root(state: Path) -> None:
+    other = succession.found(HOSTS, NOW)
+    (state / FILE).write_bytes(b"".join([keyfile.certificate_pem(other.root), *blocks(state)[1:]]))
 
 
 def _swapped(state: Path) -> None:
-    key, start, certificate = (state / FILE).read_bytes().partition(b"-----BEGIN CERTIFICATE")
-    (state / FILE).write_bytes(start + certificate + key)
+    root, key, certificate, *rest = blocks(state)
+    (state / FILE).write_bytes(b"".join([root, certificate, key, *rest]))
 
 
 def _broken_signature(state: Path) -> None:
-    key, start, certificate = (state / FILE).read_bytes().partition(b"-----BEGIN CERTIFICATE")
-    der = bytearray(x509.load_pem_x509_certificate(start + certificate).public_bytes(Encoding.DER))
+    *rest, certificate = blocks(state)
+    der = bytearray(x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER))
     der[-1] ^= 1
-    (state / FILE).write_bytes(key + x509.load_der_x509_certificate(bytes(der)).public_bytes(Encoding.PEM))
+    (state / FILE).write_bytes(b"".join([*rest, x509.load_der_x509_certificate(bytes(der)).public_bytes(Encoding.PEM)]))
 
 
 def _rsa(state: Path) -> None:
     key = rsa.generate_private_key(65537, 2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (state / FILE).write_bytes(pem + b"".join((state / FILE).read_bytes().partition(b"-----BEGIN CERTIFICATE")[1:]))
+    root, _, *rest = blocks(state)
+    (state / FILE).write_bytes(b"".join([root, pem, *rest]))
 
 
 def _link(state: Path) -> None:
@@ -213,18 +258,19 @@ def _directory_is_a_link(state: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "says", "mend"),
     [
-        (_chmod_key, "has mode 0644, so others may have read the key; expected 0600", "chmod 600"),
+        (_chmod_key, "has mode 0644, so others may have read them; expected 0600", "chmod 600"),
         (_chmod_directory, "has mode 0750", "chmod 700"),
-        (_garbage, "found none of them in 14 bytes", 'Run "rm '),
-        (_empty, "found none of them in 0 bytes", 'Run "rm '),
-        (_only_the_key, "found PRIVATE KEY in", 'Run "rm '),
+        (_garbage, "found none in 14 bytes", 'Run "rm '),
+        (_empty, "found none in 0 bytes", 'Run "rm '),
+        (_only_the_root, "found CERTIFICATE in", 'Run "rm '),
         (_damaged, "is damaged or encrypted", 'Run "rm '),
         (_another_key, "do not belong together", 'Run "rm '),
+        (_another_root, "do not belong together", 'Run "rm '),
         (_broken_signature, "do not belong together", 'Run "rm '),
-        (_swapped, "found CERTIFICATE and PRIVATE KEY in", 'Run "rm '),
+        (_swapped, "found CERTIFICATE, CERTIFICATE, PRIVATE KEY, PRIVATE KEY in", 'Run "rm '),
         (_rsa, "of another kind: expected one on the curve P-256", 'Run "rm '),
         (_link, "cannot be read", 'Run "rm '),
-        (_pipe, "is not a regular file", 'Run "rm '),
+        (_pipe, "are not a regular file", 'Run "rm '),
         (_directory_is_a_file, "cannot be used", "no link or file in its place"),
         (_directory_is_a_link, "cannot be used", "no link or file in its place"),
     ],
@@ -255,18 +301,19 @@ def test_a_key_of_somebody_else_is_refused(tmp_path: Path) -> None:
 def test_a_state_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     """The sentence names the directory."""
     (tmp_path / "state").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"state/authority for the CA's key cannot be used: (File exists|Not a directory)"):
+    with pytest.raises(ConfigError, match=r"state/authority for the CA's keys cannot be used: (File exists|Not a directory)"):
         opened(tmp_path / "state")
 
 
 def test_an_ended_ca_stops_the_start_and_is_announced_a_month_before(tmp_path: Path) -> None:
     """Five years on it is refused with the command that makes a new one; the last thirty days it warns."""
     authority = opened(tmp_path)
-    end = authority.expires
+    end = end_of(authority)
+    assert authority.signs_until(NOW) == end
     assert end - NOW == pytest.approx(5 * 365 * DAY)
     assert authority.warning(end - 31 * DAY) == ""
     assert "ends on" in authority.warning(end - 29 * DAY)
-    with pytest.raises(ConfigError, match=r"ended on .* Run \"rm -r "):
+    with pytest.raises(ConfigError, match=r"ended on .*drydock ca rotate --root"):
         opened(tmp_path, now=end)
     with pytest.raises(ConfigError, match="ended on"):
         authority.leaf("bundles.example.net", end)
@@ -275,23 +322,28 @@ def test_an_ended_ca_stops_the_start_and_is_announced_a_month_before(tmp_path: P
 def test_a_clock_before_the_ca_is_named_as_such(tmp_path: Path) -> None:
     """A machine whose clock is two days behind is no reason to stop, one that is far behind is."""
     opened(tmp_path)
-    assert opened(tmp_path, now=NOW - 1.9 * DAY).notice == ""
+    assert opened(tmp_path, now=NOW - 2 * DAY).notice == ""
     with pytest.raises(ConfigError, match="later than this machine's clock"):
-        opened(tmp_path, now=NOW - 3 * DAY)
+        opened(tmp_path, now=NOW - 4 * DAY)
 
 
-def test_the_root_is_constrained_to_the_policy(tmp_path: Path) -> None:
+def test_root_and_intermediates_are_constrained_to_the_policy(tmp_path: Path) -> None:
     """Critical constraints permit the hosts and exclude every IP address; a suffix is written without a leading dot."""
-    root = opened(tmp_path).certificate
-    constraints = root.extensions.get_extension_for_class(x509.NameConstraints)
-    assert constraints.critical
-    assert [name.value for name in constraints.value.permitted_subtrees or []] == ["bundles.example.net", "wild.example.org"]
-    assert [str(net.value) for net in constraints.value.excluded_subtrees or []] == ["0.0.0.0/0", "::/0"]
-    basic = root.extensions.get_extension_for_class(x509.BasicConstraints)
-    assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
-    usage = root.extensions.get_extension_for_class(x509.KeyUsage)
-    assert (usage.critical, usage.value.key_cert_sign, usage.value.digital_signature) == (True, True, False)
-    assert isinstance(root.public_key(), ec.EllipticCurvePublicKey)
+    authority = opened(tmp_path)
+    (intermediate,) = authority.leaf("bundles.example.net", NOW).chain
+    for certificate, below in ((authority.certificate, 1), (intermediate, 0)):
+        constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints)
+        assert constraints.critical
+        permitted = [name.value for name in constraints.value.permitted_subtrees or []]
+        assert permitted == ["bundles.example.net", "wild.example.org"]
+        assert [str(net.value) for net in constraints.value.excluded_subtrees or []] == ["0.0.0.0/0", "::/0"]
+        basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, below)
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
+        assert (usage.critical, usage.value.key_cert_sign, usage.value.digital_signature) == (True, True, False)
+        assert isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+    purposes = intermediate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(purposes) == [ExtendedKeyUsageOID.SERVER_AUTH]
 
 
 def test_a_policy_without_interception_permits_nobody(tmp_path: Path) -> None:
@@ -322,19 +374,28 @@ def test_no_leaf_is_made_for_a_host_outside_the_policy(tmp_path: Path, host: str
 
 
 def test_a_leaf_is_for_one_host_and_for_servers_only(tmp_path: Path) -> None:
-    """SAN, usage and key identifiers are right, and its key is not the CA's."""
+    """SAN, usage and key identifiers are right, and its key is its own."""
     authority = opened(tmp_path)
     leaf = authority.leaf("A.Wild.Example.ORG.", NOW)
     extensions = leaf.cert.extensions
     san = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert san.get_values_for_type(x509.DNSName) == ["a.wild.example.org"]
     assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH]
-    issuer = authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    (intermediate,) = leaf.chain
+    issuer = intermediate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     assert extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier == issuer.digest
     assert leaf.key.public_key() == leaf.cert.public_key()
-    assert leaf.key.public_key() != authority.certificate.public_key()
-    assert leaf.key is authority.leaf("bundles.example.net", NOW).key
-    leaf.cert.verify_directly_issued_by(authority.certificate)
+    others = [authority.certificate, intermediate, authority.leaf("bundles.example.net", NOW).cert]
+    assert leaf.cert.public_key() not in [other.public_key() for other in others]
+    leaf.cert.verify_directly_issued_by(intermediate)
+    intermediate.verify_directly_issued_by(authority.certificate)
+
+
+def test_a_leaf_says_its_name_in_the_san_alone(tmp_path: Path) -> None:
+    """The subject is empty, which makes the SAN critical (RFC 5280 §4.2.1.6)."""
+    leaf = opened(tmp_path).leaf("bundles.example.net", NOW).cert
+    assert list(leaf.subject) == []
+    assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
 
 
 def test_a_leaf_can_only_speak_for_its_server(tmp_path: Path) -> None:
@@ -350,7 +411,7 @@ def test_a_leaf_can_only_speak_for_its_server(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [63, 64, 65, 250])
 def test_long_names_get_a_leaf_too(tmp_path: Path, length: int) -> None:
-    """A common name holds 64 characters at most; the SAN holds what a host may have."""
+    """A common name would hold 64 characters at most; the SAN holds what a host may have."""
     suffix = ".wild.example.org"
     rest = length - len(suffix)
     host = "a" + ".a" * ((rest - 1) // 2) + "a" * (rest % 2 == 0) + suffix
@@ -370,10 +431,125 @@ def test_a_leaf_is_kept_until_a_third_of_its_life_remains(tmp_path: Path) -> Non
     assert authority.leaf("bundles.example.net", NOW).cert.not_valid_before_utc.timestamp() <= NOW
 
 
-def test_a_leaf_never_outlives_the_ca(tmp_path: Path) -> None:
-    """Shortly before the CA's end, its leaves end with it."""
+@given(days=st.floats(0, 5 * 365 - 0.01), rotations=st.integers(0, 6))
+@settings(deadline=None, max_examples=60)
+def test_a_leaf_lives_ninety_days_at_most_and_never_outlives_its_issuer(days: float, rotations: int) -> None:
+    """Whenever it is made and however often somebody rotated; until the root's last weeks it has its full sixty days."""
+    now = NOW + days * DAY
+    left = SUCCESSION
+    for _ in range(rotations):
+        left = left.rotated(now) or left
+    signer = left.signer(now)
+    assert signer
+    key = certificates.new_key().public_key()
+    leaf = certificates.leaf_certificate("bundles.example.net", key, signer.certificate, signer.key, now)
+    life, issuer, root = (certificates.Validity.of(one) for one in (leaf, signer.certificate, SUCCESSION.root))
+    assert life.ends <= issuer.ends <= root.ends
+    assert life.ends - life.begins <= 90 * DAY
+    assert life.ends - now == pytest.approx(min(60 * DAY, root.ends - now), abs=1)
+
+
+@given(days=st.lists(st.floats(0, 5 * 365 - 0.01), min_size=2, max_size=2).map(sorted))
+@settings(deadline=None, max_examples=60)
+def test_the_signer_only_ever_moves_on(days: list[float]) -> None:
+    """A later moment has the same or a later intermediate, of which none is valid for more than its part of the time."""
+    earlier, later = (SUCCESSION.signer(NOW + day * DAY) for day in days)
+    assert earlier
+    assert later
+    assert SUCCESSION.intermediates.index(earlier) <= SUCCESSION.intermediates.index(later)
+    assert later.validity.ends - (NOW + days[1] * DAY) <= succession.PERIOD + succession.ROOM
+
+
+def test_a_clock_that_leaps_ahead_and_back_destroys_nothing(tmp_path: Path) -> None:
+    """Time alone chooses who signs; no file changes, so that a wrong clock is mended by setting it right."""
     authority = opened(tmp_path)
-    assert authority.leaf("bundles.example.net", authority.expires - 5 * DAY).expires == authority.expires
+    first, before = authority.leaf("bundles.example.net", NOW), (tmp_path / FILE).read_bytes()
+    for leap in (2, 200, 800, -2, 0):
+        now = NOW + leap * DAY
+        leaf = authority.leaf("bundles.example.net", now)
+        assert certificates.Validity.of(leaf.cert).holds(now)
+        assert certificates.Validity.of(leaf.chain[0]).holds(now)
+    assert leaf.chain == first.chain
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_rotation_destroys_a_key_and_a_running_authority_takes_it_up(tmp_path: Path) -> None:
+    """The next leaf comes from the next intermediate under the same root, with another key; the old one is in no file."""
+    authority = opened(tmp_path)
+    leaf, pem, key = authority.leaf("bundles.example.net", NOW), authority.pem, blocks(tmp_path)[1]
+    rotate(tmp_path, NOW)
+    assert key not in (tmp_path / FILE).read_bytes()
+    assert mode(tmp_path / FILE) == 0o600
+    renewed = authority.leaf("bundles.example.net", NOW)
+    assert renewed.chain != leaf.chain
+    assert renewed.cert.public_key() != leaf.cert.public_key()
+    renewed.cert.verify_directly_issued_by(renewed.chain[0])
+    renewed.chain[0].verify_directly_issued_by(authority.certificate)
+    assert authority.pem == pem == opened(tmp_path).pem
+    assert authority.warning(NOW) == ""
+
+
+def test_rotations_end_when_no_other_intermediate_is_valid(tmp_path: Path) -> None:
+    """Three at once; then the refusal says both ways on, the CA signs as before, and a period later there is one more."""
+    authority = opened(tmp_path)
+    for left in (2, 1, 0):
+        assert rotate(tmp_path, NOW).rotations(NOW) == left
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(ConfigError, match=r"no other intermediate that is valid today.*rotate --root"):
+        rotate(tmp_path, NOW)
+    assert (tmp_path / FILE).read_bytes() == before
+    assert authority.leaf("bundles.example.net", NOW).expires - NOW == pytest.approx(60 * DAY)
+    assert rotate(tmp_path, NOW + 90 * DAY).rotations(NOW + 90 * DAY) == 0
+
+
+def test_a_new_root_is_taken_up_and_written_for_clients(tmp_path: Path) -> None:
+    """The same hosts, other keys throughout; every exported copy of ca.pem is the new one, in a running process too."""
+    authority = opened(tmp_path)
+    authority.export(tmp_path / "copy.pem")
+    keys, pem = blocks(tmp_path)[1::2], authority.pem
+    replace_root(tmp_path, NOW)
+    leaf = authority.leaf("bundles.example.net", NOW)
+    leaf.chain[0].verify_directly_issued_by(authority.certificate)
+    assert authority.pem != pem
+    assert (tmp_path / "ca.pem").read_bytes() == (tmp_path / "copy.pem").read_bytes() == authority.pem
+    assert certificates.permitted_hosts(authority.certificate) == ("bundles.example.net", "wild.example.org")
+    assert not [key for key in keys if key in (tmp_path / FILE).read_bytes()]
+
+
+def _gone(state: Path) -> None:
+    (state / FILE).unlink()
+
+
+def _loose(state: Path) -> None:
+    rotate(state, NOW)
+    (state / FILE).chmod(0o640)
+
+
+def _smaller(state: Path) -> None:
+    keyfile.write(state / FILE, keyfile.pem(succession.found(HOSTS[:1], NOW)), 0o600)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"), [(_gone, "are gone"), (_loose, "has mode 0640"), (_smaller, "does not cover .wild.example.org")]
+)
+def test_a_running_authority_keeps_what_it_has_when_the_file_goes_wrong(
+    tmp_path: Path, change: Callable[[Path], None], says: str
+) -> None:
+    """It signs as before and warns with the reason, until the file is right again."""
+    authority = opened(tmp_path)
+    leaf, before = authority.leaf("bundles.example.net", NOW), (tmp_path / FILE).read_bytes()
+    change(tmp_path)
+    assert authority.leaf("bundles.example.net", NOW) is leaf
+    assert says in authority.warning(NOW)
+    assert "Until then the CA in memory signs." in authority.warning(NOW)
+    keyfile.write(tmp_path / FILE, before, 0o600)
+    assert authority.warning(NOW) == ""
+
+
+def test_there_is_nothing_to_rotate_before_the_first_start(tmp_path: Path) -> None:
+    """The sentence says where it looked."""
+    with pytest.raises(ConfigError, match=r"There is no CA in .*intermediates\.pem"):
+        rotate(tmp_path, NOW)
 
 
 def test_clients_cannot_fill_the_memory_with_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

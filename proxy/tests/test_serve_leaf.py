@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from drydock_proxy import keyfile
 from drydock_proxy.addons.serve_leaf import ServeLeaf
-from drydock_proxy.authority import Authority
+from drydock_proxy.authority import Authority, read
 from drydock_proxy.certificates import leaf_certificate, new_key
 from drydock_proxy.mitmproxy_core import Master, Proxyserver
 from mitmproxy import http, options
@@ -285,29 +285,28 @@ async def test_an_old_leaf_is_replaced_while_serving(tmp_path: Path) -> None:
         assert await asyncio.to_thread(expiry, port) > first
 
 
-def forged(authority: Authority, host: str, directory: Path) -> Path:
-    """Sign a leaf for any host with the CA's own key, past everything that the authority checks."""
-    loaded = keyfile.load(directory / "authority" / "key-and-certificate.pem")
-    assert loaded is not None
-    root_key, root = loaded
+def forged(host: str, directory: Path) -> Path:
+    """Sign a leaf for any host with the key of an intermediate, past everything that the authority checks."""
+    signer = read(directory).signer(time.time())
+    assert signer
     key = new_key()
     path = directory / "forged.pem"
-    certificate = leaf_certificate(host, key.public_key(), root, root_key, time.time())
-    path.write_bytes(keyfile.key_pem(key) + keyfile.certificate_pem(certificate))
+    certificate = leaf_certificate(host, key.public_key(), signer.certificate, signer.key, time.time())
+    path.write_bytes(b"".join([keyfile.key_pem(key), *map(keyfile.certificate_pem, (certificate, signer.certificate))]))
     return path
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_clients_refuse_a_leaf_outside_the_constraints(client: Client, authority: Authority, ca: Path, tmp_path: Path) -> None:
     """Whoever stole the CA's key can use it for the policy's hosts alone; the same forgery for one of those is accepted."""
-    with plain_server(forged(authority, HOST, tmp_path / "state")) as port:
+    with plain_server(forged(HOST, tmp_path / "state")) as port:
         assert client(port, HOST, ca).endswith("served")
-    with plain_server(forged(authority, OUTSIDE, tmp_path / "state")) as port:
+    with plain_server(forged(OUTSIDE, tmp_path / "state")) as port:
         assert client(port, OUTSIDE, ca).startswith("refused")
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_clients_refuse_a_leaf_for_an_address(client: Client, authority: Authority, ca: Path, tmp_path: Path) -> None:
     """The CA cannot speak for IP addresses, which the policy does not list."""
-    with plain_server(forged(authority, "127.0.0.1", tmp_path / "state")) as port:
+    with plain_server(forged("127.0.0.1", tmp_path / "state")) as port:
         assert client(port, "127.0.0.1", ca).startswith("refused")

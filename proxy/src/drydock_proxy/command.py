@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 _DESCRIPTORS = 16384
 
-StateOption = Annotated[Path, typer.Option(envvar="DRYDOCK_STATE", help="Folder of the CA's key; nobody else may read it.")]
+StateOption = Annotated[Path, typer.Option(envvar="DRYDOCK_STATE", help="Folder of the CA's keys; nobody else may read it.")]
+ExportCaOption = Annotated[
+    Path | None, typer.Option(envvar="DRYDOCK_EXPORT_CA", help="Also write the CA's certificate to this file.")
+]
 AllowClientOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -79,9 +82,7 @@ def proxy(
     upstream_ca: UpstreamCaOption = None,
     allow_client: AllowClientOption = None,
     token_file: TokenFileOption = None,
-    export_ca: Annotated[
-        Path | None, typer.Option(envvar="DRYDOCK_EXPORT_CA", help="Also write the CA's certificate to this file.")
-    ] = None,
+    export_ca: ExportCaOption = None,
 ) -> None:
     """Run the caching proxy in the foreground."""
     proxy_port, tls_port = Listener.parse(listen, "--listen"), Listener.parse(tls_listen, "--tls-listen")

@@ -1,4 +1,4 @@
-"""The file with the CA's key and certificate: written so that nobody else can ever read it, and refused when somebody could."""
+"""The file with the CA's keys and certificates: written so that nobody else can ever read it, and refused when somebody could."""
 
 import fcntl
 import os
@@ -12,13 +12,15 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from drydock_cache.errors import ConfigError
 
-from drydock_proxy.certificates import Key
+from drydock_proxy.certificates import Key, Validity
+from drydock_proxy.succession import Intermediate, Succession
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----\r?\n.+?-----END \1-----", re.DOTALL)
 _NEW = ".new"
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 1 << 20
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def private_directory(path: Path) -> Iterator[None]:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigError(
-            f"The directory {path} for the CA's key cannot be used: {error.strerror}.",
+            f"The directory {path} for the CA's keys cannot be used: {error.strerror}.",
             f"Make {path.parent} a directory that user {os.geteuid()} can write to, with no link or file in its place.",
         ) from None
     try:
@@ -45,10 +47,10 @@ def private_directory(path: Path) -> Iterator[None]:
         os.close(directory)
 
 
-def load(path: Path) -> tuple[Key, x509.Certificate] | None:
-    """Read key and certificate; None when there is no file.
+def load(path: Path) -> Succession | None:
+    """Read the CA; None when there is no file.
 
-    Raise ConfigError when others can read the file, it cannot be parsed, or the two do not belong together.
+    Raise ConfigError when others can read the file, it cannot be parsed, or what is in it does not belong together.
     """
     try:
         # Opened without following a link, and not waiting for a writer should it be a pipe.
@@ -56,14 +58,22 @@ def load(path: Path) -> tuple[Key, x509.Certificate] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"The CA's key {path} cannot be read: {error.strerror}.", _remake(path)) from None
+        raise ConfigError(f"The CA's keys {path} cannot be read: {error.strerror}.", _remake(path)) from None
     with os.fdopen(file, "rb") as stream:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"The CA's key {path} is not a regular file.", _remake(path))
+            raise ConfigError(f"The CA's keys {path} are not a regular file.", _remake(path))
         _check_private(path, status, 0o600)
         data = stream.read(_MOST_BYTES)
     return _parse(path, data)
+
+
+def pem(succession: Succession) -> bytes:
+    """Return what `load` reads: the root's certificate, then key and certificate of each intermediate in its order."""
+    parts = [certificate_pem(succession.root)]
+    for one in succession.intermediates:
+        parts += [key_pem(one.key), certificate_pem(one.certificate)]
+    return b"".join(parts)
 
 
 def write(path: Path, data: bytes, mode: int) -> None:
@@ -102,44 +112,54 @@ def _check_private(path: Path, status: os.stat_result, wanted: int) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if status.st_uid != os.geteuid():
         raise ConfigError(
-            f"{path}, which holds the CA's key, belongs to user {status.st_uid}, but the proxy runs as user {os.geteuid()}.",
+            f"{path}, which holds the CA's keys, belongs to user {status.st_uid}, but the proxy runs as user {os.geteuid()}.",
             f'Run "chown -R {os.geteuid()} {path}", or run the proxy as user {status.st_uid}.',
         )
     if mode & 0o077:
         raise ConfigError(
-            f"{path}, which holds the CA's key, has mode {mode:04o}, so others may have read the key; expected {wanted:04o}.",
+            f"{path}, which holds the CA's keys, has mode {mode:04o}, so others may have read them; expected {wanted:04o}.",
             f'Run "rm -r {path}" to have a new CA, or "chmod {wanted:o} {path}" if nobody else had access.',
         )
 
 
-def _parse(path: Path, data: bytes) -> tuple[Key, x509.Certificate]:
-    blocks = [match[0] for match in _PEM_BLOCK.finditer(data)]
-    labels = [match[1] for match in _PEM_BLOCK.finditer(data)]
-    if len(blocks) != 2 or not labels[0].endswith(b"PRIVATE KEY") or labels[1] != b"CERTIFICATE":
+def _parse(path: Path, data: bytes) -> Succession:
+    blocks = [match[0] + b"\n" for match in _PEM_BLOCK.finditer(data)]
+    labels = [match[1].decode() for match in _PEM_BLOCK.finditer(data)]
+    expected = ["CERTIFICATE", *["PRIVATE KEY", "CERTIFICATE"] * ((len(labels) - 1) // 2)]
+    if len(labels) < 3 or labels != expected:
         raise ConfigError(
-            f"{path} is not the CA's file: expected a private key and a certificate in PEM, "
-            f"found {_found(labels)} in {len(data)} bytes.",
+            f"{path} is not the CA's file: expected a certificate, then pairs of a private key and a certificate in PEM, "
+            f"found {', '.join(labels[:4]) or 'none'} in {len(data)} bytes.",
             _remake(path),
         )
     try:
-        key = serialization.load_pem_private_key(blocks[0] + b"\n", password=None)
-        certificate = x509.load_pem_x509_certificate(blocks[1] + b"\n")
+        root, *certificates = (x509.load_pem_x509_certificate(block) for block in (blocks[0], *blocks[2::2]))
+        keys = [serialization.load_pem_private_key(block, password=None) for block in blocks[1::2]]
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigError(f"The CA's key or certificate in {path} is damaged or encrypted.", _remake(path)) from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ConfigError(f"The CA's key in {path} is of another kind: expected one on the curve P-256.", _remake(path))
+        raise ConfigError(f"A key or a certificate of the CA in {path} is damaged or encrypted.", _remake(path)) from None
+    if not all(_is_issued_by(root, certificate) for certificate in (root, *certificates)):
+        raise _alien(path)
+    return Succession(root, tuple(_intermediate(path, *pair) for pair in zip(keys, certificates, strict=True)))
+
+
+def _is_issued_by(root: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
-        certificate.verify_directly_issued_by(certificate)
-        belongs = key.public_key() == certificate.public_key()
+        certificate.verify_directly_issued_by(root)
     except (ValueError, TypeError, InvalidSignature):
-        belongs = False
-    if not belongs:
-        raise ConfigError(f"The key and the certificate in {path} do not belong together.", _remake(path))
-    return key, certificate
+        return False
+    return True
 
 
-def _found(labels: list[bytes]) -> str:
-    return " and ".join(label.decode() for label in labels) or "none of them"
+def _intermediate(path: Path, key: PrivateKeyTypes, certificate: x509.Certificate) -> Intermediate:
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ConfigError(f"A key of the CA in {path} is of another kind: expected one on the curve P-256.", _remake(path))
+    if key.public_key() != certificate.public_key():
+        raise _alien(path)
+    return Intermediate(certificate, key, Validity.of(certificate))
+
+
+def _alien(path: Path) -> ConfigError:
+    return ConfigError(f"The keys and certificates in {path} do not belong together.", _remake(path))
 
 
 def _remake(path: Path) -> str:

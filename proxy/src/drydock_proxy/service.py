@@ -41,6 +41,8 @@ from drydock_proxy.tally import Tally
 _log = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 30.0
+_WATCH_SECONDS = 5.0
+_DAY_SECONDS = 86400.0
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
         authority = Authority.open(settings.state, settings.policy.intercepted_hosts, time.time())
         if settings.export_ca:
             authority.export(settings.export_ca)
-        for sentence in filter(None, (authority.notice, authority.warning(time.time()))):
-            _log.warning("%s", sentence)
+        if authority.notice:
+            _log.warning("%s", authority.notice)
         tally = Tally()
         exchange = Exchange(store, upstream, settings.policy)
         stack.push_async_callback(exchange.fetcher.aclose)
@@ -124,6 +126,8 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
             raise port_error(settings.status, "--status-listen", error) from error
         flusher = asyncio.create_task(_flush(store), name="flush times of last use")
         stack.callback(flusher.cancel)
+        watcher = asyncio.create_task(_watch(authority), name="watch the CA")
+        stack.callback(watcher.cancel)
         yield Service(front.proxy, front.tls, Listener(*status.address), interception.dns)
 
 
@@ -163,3 +167,15 @@ async def _flush(store: Store) -> None:
         await asyncio.sleep(_FLUSH_SECONDS)
         with contextlib.suppress(StoreError):  # a store that cannot be written loses times of use, nothing else
             await asyncio.to_thread(store.index.flush)
+
+
+async def _watch(authority: Authority) -> None:
+    """Take up a CA that was rotated, and say that it ends: at the start, when that changes, and once a day."""
+    said, when = "", 0.0
+    while True:
+        sentence, now = authority.warning(time.time()), time.monotonic()
+        if sentence and (sentence != said or now - when >= _DAY_SECONDS):
+            _log.warning("%s", sentence)
+            when = now
+        said = sentence
+        await asyncio.sleep(_WATCH_SECONDS)

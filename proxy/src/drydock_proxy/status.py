@@ -84,17 +84,18 @@ class StatusServer:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         problems = self.problems()
-        status = 503 if not self._listening() else 200
+        status = 200 if self._listening() and self._signs() else 503
         return web.json_response({"ready": status == 200, "problems": problems}, status=status)
 
     async def _ca(self, _request: web.Request) -> web.Response:
+        self._authority.refresh()
         return web.Response(body=self._authority.pem, content_type="application/x-pem-file")
 
     async def _stats(self, _request: web.Request) -> web.Response:
         return web.json_response(self._snapshot())
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(text=self._tally.metrics(self._upstream.connections_tried))
+        return web.Response(text=self._tally.metrics(self._upstream.connections_tried) + self._ca_metrics())
 
     async def _page(self, _request: web.Request) -> web.Response:
         problems = self.problems()
@@ -104,6 +105,22 @@ class StatusServer:
         )
         state = html.escape("; ".join(problems)) if problems else "All is well."
         return web.Response(text=_PAGE % {"state": state, "rows": rows}, content_type="text/html")
+
+    def _signs(self) -> bool:
+        now = time.time()
+        return self._authority.signs_until(now) > now
+
+    def _ca_metrics(self) -> str:
+        now = time.time()
+        lines = [
+            "# HELP drydock_ca_end_timestamp_seconds Until when the CA can sign, in seconds since 1970.",
+            "# TYPE drydock_ca_end_timestamp_seconds gauge",
+            f"drydock_ca_end_timestamp_seconds {self._authority.signs_until(now):.0f}",
+            "# HELP drydock_ca_healthy 0 when the CA ends within 30 days or cannot be read again.",
+            "# TYPE drydock_ca_healthy gauge",
+            f"drydock_ca_healthy {int(not self._authority.warning(now))}",
+        ]
+        return "\n".join(lines) + "\n"
 
     def _snapshot(self) -> dict[str, object]:
         stored = {"mode": self._upstream.settings.mode.value, "stored_responses": self._store.index.count()}

@@ -12,7 +12,7 @@ from drydock_proxy.authority import Authority, Leaf
 # For TLS 1.2: the suites with forward secrecy and authenticated encryption that an ECDSA leaf serves; 1.3 has no others.
 TLS12_CIPHERS = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
 _MOST_CONTEXTS = 1024
-_SURE_SECONDS = 60.0
+_SURE_SECONDS = 1.0  # then a rotated CA, or a leaf that grew old, is looked for
 
 
 @dataclass(frozen=True)
