@@ -12,7 +12,7 @@ ARGS ?=
 # Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
 export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
 
-.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test soak bench bench-quick bench-felt lint logs shell clean deploy ci-image ca ca-rotate
+.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test audit soak bench bench-quick bench-felt lint logs shell clean deploy ci-image ca ca-rotate
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,7 +83,10 @@ bench-felt: ## Measure in containers what a user feels: packages, the runtime's 
 	  cat bench/results/felt.txt; exit $$status
 
 lint: ## Check style, formatting, types, and the traps of Python Workers
-	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests bench && docker/tasks/lint-workers'
+	@docker/test-run sh -c 'ruff check . && ruff format --check . && mypy --strict cache proxy docker tests bench && hadolint docker/*.Dockerfile && docker/tasks/lint-workers'
+
+audit: ## Look every locked package up among published advisories; ARGS="--advisories FOLDER" for those in files
+	@docker/test-run env PYTHONPATH=docker python -m audit $(ARGS)
 
 logs: ## Follow the logs of the proxy and the Workers
 	docker compose logs --follow

@@ -17,7 +17,9 @@ FROM ${PROXY_IMAGE} AS proxy
 
 # ---- toolchain and proxy ----------------------------------------------------------------------------------------------------
 FROM ${WORKER_IMAGE} AS toolchain
-USER root
+# A stage between: the image's own USER is the last line but two.
+# hadolint ignore=DL3002
+USER 0:0
 # The Workers' image has a smaller drydock at the same place; two sets of packages must not mix.
 RUN rm -rf /opt/drydock \
  # A pipeline may run as any user.
@@ -47,7 +49,7 @@ COPY --from=project /assets*.lock /drydock.toml /etc/drydock/
 RUN --network=none --mount=type=bind,from=project,target=/project --mount=type=tmpfs,target=/worker \
     --mount=type=bind,source=docker/ci/ci-resolv.conf,target=/etc/resolv.conf \
     cd /project && drydock plan --output /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
-USER worker
+USER 1000:1000
 # A corporate CA is a secret only so that it lies in no layer.
 RUN --mount=type=secret,id=corporate_ca,required=false,mode=0444 --mount=type=bind,from=project,target=/project \
     cd /project && sh /usr/local/lib/drydock/ci-warm /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
@@ -63,6 +65,8 @@ RUN --network=none --mount=type=bind,from=archive,target=/archive \
     cd /archive && drydock import --no-images --locks /etc/drydock ${ARCHIVE_KEY:+--key "${ARCHIVE_KEY}"} ${ARCHIVE} \
  && if [ -e /etc/drydock/assets.lock ]; then drydock warm; fi
 
+# A stage of this file, chosen by ARCHIVE.
+# hadolint ignore=DL3006
 FROM store${ARCHIVE:+-from-archive} AS filled
 
 # ---- the image ---------------------------------------------------------------------------------------------------------------
@@ -70,6 +74,6 @@ FROM toolchain AS ci
 # Root's, so that no command of a pipeline can change it; the CA is made when a container starts.
 COPY --from=filled --chown=0:0 /var/lib/drydock/store /var/lib/drydock/store
 COPY --from=filled /etc/drydock /etc/drydock
-USER worker
+USER 1000:1000
 HEALTHCHECK NONE
 ENTRYPOINT ["ci-entrypoint"]

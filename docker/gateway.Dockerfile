@@ -13,6 +13,8 @@ RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target
 COPY docker/gateway.cfg /etc/haproxy/haproxy.cfg
 # A wrong configuration fails the build, not the start.
 RUN haproxy -c -q -f /etc/haproxy/haproxy.cfg
+# Debian's package chooses the number.
+# hadolint ignore=DL3066
 USER haproxy
 # Bash speaks to the port itself: the image has no curl. The answer is about HAProxy, never about a Worker.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --start-interval=1s \

@@ -41,7 +41,8 @@ ENV PATH=/opt/drydock/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFF
     DRYDOCK_STORE=/var/lib/drydock/store \
     DRYDOCK_STATE=/var/lib/drydock/state \
     DRYDOCK_EXPORT_CA=/var/lib/drydock/ca/ca.pem
-USER drydock
+# By number: who runs it may check that it is not root's.
+USER 2000:2000
 WORKDIR /var/lib/drydock
 ENTRYPOINT ["drydock"]
 CMD ["proxy"]

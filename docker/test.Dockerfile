@@ -27,7 +27,7 @@ COPY --from=node /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
 COPY --from=node /usr/local/etc/ /usr/local/etc/
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
  && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
-COPY docker/requirements/test.txt /tmp/test.txt
+COPY docker/requirements/test.txt docker/requirements/audit.txt /tmp/
 # A virtual environment, so that pip under test stays the image's own. The secret is a corporate proxy's CA, if there is one.
 RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.cache/uv \
     export UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy; \
@@ -36,7 +36,10 @@ RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.cache/u
     fi; \
     uv venv --quiet --python python3.14 /opt/test \
  && uv pip install --quiet --compile-bytecode --python /opt/test --require-hashes -r /tmp/test.txt \
- && rm -f /tmp/ca.pem /tmp/test.txt
+ && uv venv --quiet --python python3.14 /opt/audit \
+ && uv pip install --quiet --python /opt/audit --require-hashes -r /tmp/audit.txt \
+ && ln -s /opt/audit/bin/pip-audit /usr/local/bin/ \
+ && rm -f /tmp/ca.pem /tmp/test.txt /tmp/audit.txt
 ENV PATH=/opt/test/bin:$PATH PYTHONUNBUFFERED=1
 
 # ---- What the hosts outside would offer, made from npm packages ----------------------------------------------------------
@@ -68,6 +71,8 @@ COPY tests/upstream/ /src/tests/upstream/
 WORKDIR /src
 # Squid refuses to run as root; a named volume takes its first owner from here.
 RUN install -d -o proxy -g proxy /ca
+# Debian's package chooses the number.
+# hadolint ignore=DL3066
 USER proxy
 CMD ["python", "-m", "tests.upstream.squid", "--listen", "0.0.0.0:3128", "--ca", "/ca/corporate.pem"]
 

@@ -74,7 +74,8 @@ ENV CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_SEND_METRICS=false WRANGLER_HIDE_
 
 COPY --from=drydock /opt/drydock /opt/drydock
 COPY docker/worker/ /usr/local/lib/drydock/
-USER worker
+# By number: who runs it may check that it is not root's.
+USER 1000:1000
 WORKDIR /worker
 # The first start of a Worker installs its packages; until then, no answer is no fault.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=10m --start-interval=1s CMD ["worker-healthcheck"]
