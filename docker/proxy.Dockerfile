@@ -19,7 +19,9 @@ COPY docker/requirements/drydock-proxy.txt docker/requirements/drydock-build.txt
 # Dependencies before the packages: a changed source file installs nothing again.
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
     sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-proxy.txt \
- && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt
+ && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt \
+ # Its tests carry a private key, which protects nothing; but no image shall hold any.
+ && rm -r /opt/drydock/lib/python3*/site-packages/tornado/test
 COPY cache /tmp/cache
 COPY proxy /tmp/proxy
 RUN sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /opt/build \
