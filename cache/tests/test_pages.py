@@ -108,6 +108,16 @@ async def test_a_client_can_have_a_page_validated(drydock: Drydock, internet: Up
     assert (await drydock.get(URL, cache_control=directive)).outcome == "revalidated"
 
 
+async def test_a_client_that_wants_nothing_stored_gets_a_page_that_is_not(drydock: Drydock, internet: Upstream) -> None:
+    """RFC 9111 §5.2.1.5: neither is its answer kept, nor does it get one that was kept for others."""
+    internet.route("/simple/a/", PAGE, cache_control="max-age=600")
+    for _ in range(2):
+        seen = await drydock.get(URL, cache_control="no-store")
+        assert (seen.body, seen.outcome, drydock.store.index.count()) == (PAGE, "pass", 0)
+    await drydock.get(URL)
+    assert (await drydock.get(URL)).outcome == "hit"
+
+
 async def test_only_if_cached_asks_nobody(drydock: Drydock, internet: Upstream) -> None:
     seen = await drydock.get(URL, cache_control="only-if-cached")
     assert (seen.status, internet.connections) == (504, 0)

@@ -16,6 +16,7 @@ from drydock_cache.checked import asked_whole, checked
 from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError, DrydockError, UpstreamError, UpstreamFailure, damaged, mask_credentials
 from drydock_cache.fetch import Fetcher
+from drydock_cache.freshness import request_directives
 from drydock_cache.index import Expected, StoredResponse
 from drydock_cache.keys import normalise_url
 from drydock_cache.pages import Pages
@@ -63,7 +64,7 @@ class Exchange:
             if self.rehearsing and not self._offline and (answer := await self._pages.as_offline(request)):
                 return answer
             # without upstream, a page that was stored for everybody is better than none
-            if _is_personal(request) and not self._offline:
+            if (_is_personal(request) or request_directives(request.headers).no_store) and not self._offline:
                 return await self._pass_on(request)
             return await self._pages.answer(request)
         except UpstreamError as error:

@@ -74,6 +74,15 @@ def proxy(
     status_listen: Annotated[
         str, typer.Option(envvar="DRYDOCK_STATUS_LISTEN", help="Where /healthz, /stats and /ca.pem are served.")
     ] = "127.0.0.1:8080",
+    status_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status-name",
+            envvar="DRYDOCK_STATUS_NAMES",
+            metavar="NAME",
+            help="A full name that the status port is reached by; it answers to addresses and short names in any case.",
+        ),
+    ] = None,
     dns_listen: Annotated[
         str, typer.Option(envvar="DRYDOCK_DNS_LISTEN", help="Where names are answered for a sealed network; off when empty.")
     ] = "",
@@ -111,6 +120,7 @@ def proxy(
         export_ca=export_ca,
         locks=chosen_locks(config, lock),
         admission=admission,
+        status_names=tuple(status_name or ()),
     )
     start_journal()
     _raise_descriptor_limit()

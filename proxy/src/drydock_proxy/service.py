@@ -64,6 +64,7 @@ class ServiceSettings:
     export_ca: Path | None = None
     locks: Locks = field(default_factory=Locks)
     admission: Admission = field(default_factory=Admission)
+    status_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
         front.start(settings.policy, authority, exchange, store, origin, tally, admit.admits, interception)
         admission = settings.admission
         rehearsals = Rehearsals(exchange, store, upstream, settings.policy, tally, admission)
-        status = StatusServer(store, upstream, authority, tally, front.is_listening, admission, rehearsals.routes())
+        status = StatusServer(
+            store, upstream, authority, tally, front.is_listening, admission, rehearsals.routes(), settings.status_names
+        )
         stack.push_async_callback(status.stop)
         try:
             await status.start(settings.status.host, settings.status.port)

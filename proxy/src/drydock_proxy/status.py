@@ -13,6 +13,7 @@ from drydock_cache.upstream import Upstream
 
 from drydock_proxy.admission import Admission
 from drydock_proxy.authority import Authority
+from drydock_proxy.status_names import is_answered
 from drydock_proxy.tally import Tally
 
 _STYLE = """body { font: 16px/1.5 system-ui; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
@@ -37,13 +38,14 @@ class StatusServer:
         listening: Callable[[], bool],
         admission: Admission,
         more: Iterable[web.RouteDef] = (),
+        names: Iterable[str] = (),
     ) -> None:
         self._store = store
         self._upstream = upstream
         self._authority = authority
         self._tally = tally
         self._listening = listening
-        app = web.Application(middlewares=[_only_admitted(admission)])
+        app = web.Application(middlewares=[_only_admitted(admission), _only_own_names(tuple(names))])
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -125,6 +127,20 @@ class StatusServer:
     def _snapshot(self) -> dict[str, object]:
         stored = {"mode": self._upstream.settings.mode.value, "stored_responses": self._store.index.count()}
         return stored | self._tally.snapshot(self._upstream.connections_tried)
+
+
+def _only_own_names(names: tuple[str, ...]) -> Middleware:
+    """Return what answers 403 where the port is reached by a name that may be a stranger's."""
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_answered(request.headers.get("Host", ""), names):
+            return await handler(request)
+        reason = f"The status port does not answer to the name {request.headers.get('Host', '')[:80]!r}."
+        mend = "Use an address, or start the proxy with --status-name NAME"
+        return web.json_response({"error": reason, "mend": mend}, status=403)
+
+    return refuse
 
 
 def _only_admitted(admission: Admission) -> Middleware:
