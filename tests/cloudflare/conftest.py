@@ -1,18 +1,16 @@
 """Fixtures for deployments: the toolchain of the worker image, synced copies of the Workers, and Cloudflare's API played."""
 
-import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from tests import kept
 from tests.cloudflare.account import Cloudflare
 from tests.cloudflare.api import ROOT, Api
 from tests.upstream.log import Log
@@ -23,25 +21,12 @@ ACCOUNT = "a" * 32
 NAMESPACE = "b" * 32
 NO_DATABASE = "00000000-0000-0000-0000-000000000000"
 DATABASE = "cccccccc-cccc-4ccc-8ccc-cccccccccccc"
-# How npm, pip and uv say that nothing outside is reached.
-_NO_NETWORK = re.compile(
-    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|error sending request|dns error|NewConnectionError"
-)
 
 
 @pytest.fixture(scope="session")
 def toolchain() -> Path:
     """The folder with node_modules as the worker image has it, and pywrangler in `venv`, kept between runs."""
-    pins = [REPOSITORY / "docker/toolchain/package-lock.json", REPOSITORY / "docker/requirements/worker.in"]
-
-    def install(folder: Path) -> None:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(REPOSITORY / "docker/toolchain" / name, folder)
-        _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
-        _run("uv", "venv", "--quiet", "--relocatable", "--no-project", "--python", sys.executable, str(folder / "venv"))
-        _run("uv", "pip", "install", "--quiet", "--python", str(folder / "venv"), "-r", str(pins[1]))
-
-    return _kept("toolchain", pins, install)
+    return kept.toolchain()
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +36,11 @@ def vendored() -> Path:
         return Path(image) / "python_modules"
     vendor = REPOSITORY / "workers/pyodide/vendor.py"
     pins = [vendor, vendor.with_name("requirements.txt")]
-    return _kept("python_modules", pins, lambda folder: _run(sys.executable, str(vendor), str(folder / "modules"))) / "modules"
+    return kept.kept_for("python_modules", pins, lambda folder: _vendor(vendor, folder)) / "modules"
+
+
+def _vendor(vendor: Path, folder: Path) -> None:
+    kept.download(sys.executable, str(vendor), str(folder / "modules"))
 
 
 @dataclass
@@ -174,25 +163,3 @@ def _seem_synced(folder: Path) -> None:
     python.chmod(0o755)
     for place in (folder / "python_modules", folder / ".venv-workers"):
         (place / ".synced").write_text("1.17.9")
-
-
-def _kept(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:
-    """Install once for these pins; an interrupted or parallel run leaves nothing half done under that name."""
-    place = Path(os.environ.get("DRYDOCK_TEST_ASSETS") or Path(tempfile.gettempdir()) / "drydock-test-assets")
-    place.mkdir(parents=True, exist_ok=True)
-    target = place / f"{name}-{hashlib.sha256(b''.join(pin.read_bytes() for pin in pins)).hexdigest()[:12]}"
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=place) as scratch:
-            made = Path(scratch) / "made"
-            made.mkdir()
-            install(made)
-            if not target.exists():
-                made.rename(target)
-    return target
-
-
-def _run(*command: str, cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        fault = f"{' '.join(command[:3])} ended with {done.returncode}: {done.stderr.strip()[-400:]}"
-        pytest.skip(fault) if _NO_NETWORK.search(done.stderr) else pytest.fail(fault)
