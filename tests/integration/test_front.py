@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -342,3 +343,40 @@ def test_a_request_without_a_host_is_no_hit(world: World) -> None:
         connection.sendall(b"GET /front/nameless HTTP/1.1\r\n\r\n")
         refused = reply(connection)
     assert (refused.status, json.loads(refused.body)["error"]) == (421, "misdirected")
+
+
+def s_client(world: World, *options: str, said: str = "") -> str:
+    """Talk to the TLS port with openssl's own client, and return everything that it tells."""
+    host, port = world.proxy.tls_address
+    command = ["openssl", "s_client", "-connect", f"{host}:{port}", "-servername", "assets.example", "-CAfile"]
+    done = subprocess.run(
+        [*command, str(world.proxy.ca), *options], input=said, capture_output=True, text=True, timeout=20, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_client_cannot_renegotiate(world: World) -> None:
+    """Each time would cost the server a handshake, and the client next to nothing."""
+    told = s_client(world, "-tls1_2", said="R\n")
+    assert "RENEGOTIATING" in told
+    assert "no renegotiation" in told
+
+
+def test_no_client_is_asked_for_a_certificate(world: World) -> None:
+    """Who a client is, is nobody's business; and what is not asked for needs no parser."""
+    told = s_client(world, "-tls1_3", "-msg", "-verify_return_error")
+    assert "Certificate" in told
+    assert "CertificateRequest" not in told
+
+
+def test_protocols_before_tls_1_2_are_refused(world: World) -> None:
+    """With an alert, whatever the client's security level."""
+    told = s_client(world, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+    assert "protocol version" in told or "no protocols available" in told
+    assert "BEGIN CERTIFICATE" not in told
+
+
+def test_only_http_1_1_is_chosen(world: World) -> None:
+    """Before h2 when both are offered; with h2 alone no protocol is named."""
+    assert "ALPN protocol: http/1.1" in s_client(world, "-alpn", "h2,http/1.1")
+    assert "No ALPN negotiated" in s_client(world, "-alpn", "h2")

@@ -1,5 +1,7 @@
 """Each client, by itself, holds the CA to the policy's hosts; whoever stole an intermediate's key can speak for no other."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.integration.handshaking import CLIENTS, Shown, missing
@@ -11,7 +13,8 @@ def test_a_client_accepts_hosts_of_the_policy_and_refuses_what_else_a_thief_coul
     if lacking := missing(name):
         pytest.skip(f"{lacking} is not installed; the test image brings it")
     client = CLIENTS[name]
-    inside, outside, expired = (client.ask(shown) for shown in Shown)
+    with ThreadPoolExecutor(len(Shown)) as pool:
+        inside, outside, expired = pool.map(client.ask, Shown)
     print(f"{name} {client.version()}: {outside.reason!r}, {expired.reason!r}")
     assert inside.accepted, inside.said
     assert not outside.accepted

@@ -10,11 +10,10 @@ from mitmproxy import tls
 from OpenSSL import SSL
 
 from drydock_proxy.authority import Authority, Leaf
+from drydock_proxy.front.contexts import TICKET_SECONDS, TLS12_CIPHERS
 
 logger = logging.getLogger(__name__)
 
-# For TLS 1.2: the suites with forward secrecy and authenticated encryption that an ECDSA leaf serves; 1.3 has no others.
-_TLS12_CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
 _MOST_CONTEXTS = 1024
 
 
@@ -31,7 +30,7 @@ class ServeLeaf:
     def __init__(self, authority: Authority, clock: Callable[[], float] = time.time) -> None:
         self._authority = authority
         self._clock = clock
-        self._contexts: dict[str, tuple[Leaf, SSL.Context]] = {}
+        self._contexts: dict[str, tuple[Leaf, float, SSL.Context]] = {}
 
     def tls_start_client(self, data: tls.TlsData) -> None:
         """Provide the TLS connection for a client; for a forbidden host one that fails at once, and log why."""
@@ -49,15 +48,16 @@ class ServeLeaf:
         data.ssl_conn.set_accept_state()
 
     def _context(self, host: str) -> SSL.Context:
-        """Return the context for a host, the same one as long as its leaf lives, so that clients can resume their sessions."""
-        leaf = self._authority.leaf(host, self._clock())
+        """Return the context for a host, the same one for a day of its leaf's life, so that clients can resume their sessions."""
+        now = self._clock()
+        leaf = self._authority.leaf(host, now)
         known = self._contexts.get(leaf.host)
-        if known is not None and known[0] is leaf:
-            return known[1]
+        if known is not None and known[0] is leaf and 0 <= now - known[1] < TICKET_SECONDS:
+            return known[2]
         if len(self._contexts) >= _MOST_CONTEXTS:
             del self._contexts[next(iter(self._contexts))]
         context = _server_context(leaf)
-        self._contexts[leaf.host] = (leaf, context)
+        self._contexts[leaf.host] = (leaf, now, context)
         return context
 
 
@@ -65,7 +65,7 @@ def _server_context(leaf: Leaf) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
-    context.set_cipher_list(_TLS12_CIPHERS)
+    context.set_cipher_list(TLS12_CIPHERS.encode())
     context.set_session_id(b"drydock")
     context.set_alpn_select_callback(_select_http1)
     context.use_certificate(leaf.cert)
