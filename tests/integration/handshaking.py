@@ -23,7 +23,9 @@ FIRST_WORKERD, FIRST_HOST = "1.20241127.0", "pyodide.runtime-playground.workers.
 NEWEST_HOST = "pyodide-capnp-bin.edgeworker.net"
 _DISTRUST = re.compile(r"subtree|NameConstraint|expired|not trusted|verification failed", re.IGNORECASE)
 _NOISE = re.compile(r"\x1b\[[0-9;]*m|\s*stack: .*|'?https?://\S+|\S*/tmp/\S+|: verification time .*|\s*CAfile: .*")
-_BEFORE = re.compile(r"^.*(?:error: |problem: |verify failed: |reason[:=]? ?=? |peer certificate: |access  )|[ >(]*_ssl.*$")
+_BEFORE = re.compile(
+    r"^.*(?:error: |problem: |verify result: |verify failed: |reason[:=]? ?=? |peer certificate: |access  )|[ >(]*_ssl.*$"
+)
 _PYTHON = """
 import sys
 url = sys.argv[1]
@@ -126,6 +128,11 @@ def _pip() -> str:
     raise FileNotFoundError("no Python on PATH has pip")
 
 
+def _git(url: str, place: Path) -> list[str]:
+    """Let git list what a repository has; it must not look for one around its folder."""
+    return ["env", f"GIT_CEILING_DIRECTORIES={place.parent}", "git", "ls-remote", f"{url}/repo.git"]
+
+
 def _wrangler(url: str, place: Path) -> list[str]:
     """Let wrangler ask Cloudflare's API, which is wherever a variable says."""
     (tell := place / "tell.cjs").write_text(_TELL)
@@ -162,7 +169,7 @@ CLIENTS = {
     ),
     "git": Client(
         lambda: _output(["git", "--version"]).split()[-1],
-        _by_proxy(lambda url, _: ["git", "ls-remote", f"{url}/repo.git"], {"GIT_CONFIG_SYSTEM": os.devnull}),
+        _by_proxy(_git, {"GIT_CONFIG_SYSTEM": os.devnull}),
     ),
     "Python ssl": Client(
         lambda: ".".join(map(str, sys.version_info[:3])),
