@@ -49,7 +49,7 @@ class Row:
 
 
 _ARCHIVE = "an archive is read from a file, by a command"
-_CA = "what a client must believe is the same on a hit and on a miss: the handshake comes before the request"
+_OWN = "the proxy's own certificates and keys, looked at as they are made and when it starts"
 _REFUSED = "what is refused before it is looked up is never stored, so there is nothing to hit"
 
 ROWS: Mapping[str, Row] = {
@@ -89,6 +89,18 @@ ROWS: Mapping[str, Row] = {
     "32": Row("read-only store"),
     "33": Row("endless or oversize body"),
     "34": Row("two proxies, one store"),
+    "40": Row("addresses that must not be reached", {"hit": _REFUSED}),
+    "41": Row("open proxy", {"hit": _REFUSED}),
+    "42": Row("Host, SNI and authority disagree"),
+    "43": Row("unkeyed inputs"),
+    "44": Row("path traversal", {"hit": _REFUSED}),
     "45": Row("header abuse"),
+    "46": Row("request smuggling", {"hit": _REFUSED}),
     "47": Row("103, redirects"),
+    "48": Row("hostile import archives", alone=_ARCHIVE),
+    "49": Row("bombs, many entries", alone=_ARCHIVE),
+    "50": Row("tampered export", alone=_ARCHIVE),
+    "51": Row("SIGKILL in the middle of an import", alone=_ARCHIVE),
+    "52": Row("lock tampered with, rolled back", alone="a lock is read by commands and when the proxy starts"),
+    "53": Row("wrong password for the corporate proxy", {"hit": "what is stored needs no way out; F20 shows it"}),
 }

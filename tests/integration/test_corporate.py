@@ -98,6 +98,7 @@ def test_tls_that_it_signs_anew_is_believed_with_its_ca(
     no_secret_in(proxy, LOGIN[1])
 
 
+@pytest.mark.fault("53", path="miss", ways="sni connect")
 def test_a_wrong_password_is_named_and_not_tried_again_and_again(
     outside: Upstream,
     start_squid: Callable[[Company], Squid],

@@ -322,6 +322,7 @@ def test_an_absolute_target_means_its_own_host(world: World, way: Way) -> None:
     assert (refused.status, json.loads(refused.body)["error"]) == (421, "misdirected")
 
 
+@pytest.mark.fault("42", path="hit")
 def test_a_hit_has_the_limits_of_every_request(world: World, way: Way) -> None:
     """A hundred fields are enough for what is stored, too, and so is one Host header that names the connection's host."""
     stored(world, "/front/limited", BODY)

@@ -77,6 +77,7 @@ def test_a_lock_binds_what_the_proxy_serves(
     assert offline.stats()["upstream_connections"] == 0
 
 
+@pytest.mark.fault("52")
 def test_a_lock_that_was_altered_is_reported_and_not_followed(
     start_proxy: Callable[..., RunningProxy], start_upstream: Callable[..., Upstream], tmp_path: Path
 ) -> None:

@@ -38,7 +38,8 @@ def test_connect_to_a_host_outside_the_policy_is_refused_at_once(world: World, h
     assert line["mend"] == body["mend"]
 
 
-@pytest.mark.parametrize("host", ["denied.example", "unknown.example", "wild.example"])
+@pytest.mark.parametrize("host", ["denied.example", "unknown.example", "wild.example", "2852039166", "0xa9fea9fe", "localhost"])
+@pytest.mark.fault("40", path="miss", ways="sni")
 def test_a_name_outside_the_policy_is_refused_at_once_on_the_tls_port(world: World, host: str) -> None:
     """The client gets the TLS alert unrecognized_name within a moment, before any certificate."""
     started = time.monotonic()
@@ -49,6 +50,7 @@ def test_a_name_outside_the_policy_is_refused_at_once_on_the_tls_port(world: Wor
 
 @pytest.mark.parametrize("place", ["assets.example:80", "assets.example:22", "127.0.0.1:443", "[::1]:443", "169.254.169.254:80",
                                        "2852039166:80", "localhost:443", "[::ffff:a9fe:a9fe]:80", "0.0.0.0:443"])  # fmt: skip
+@pytest.mark.fault("40", path="miss", ways="connect")
 def test_connect_to_other_ports_and_to_addresses_is_refused(world: World, place: str) -> None:
     """Neither another port of an allowed host nor an address in any spelling can be reached."""
     before = world.upstream.connections
@@ -75,6 +77,7 @@ def test_the_loopback_ports_of_the_proxy_cannot_be_reached_through_it(world: Wor
         assert status_of(plain(world.proxy.proxy_address, request.encode())) == 403
 
 
+@pytest.mark.fault("42", path="miss")
 def test_a_host_header_that_disagrees_with_the_connection_is_misdirected(world: World, way: Way) -> None:
     """Host must name the host of SNI or CONNECT: 421 otherwise, and nothing goes upstream."""
     world.upstream.route(f"/{way}/fronted", b"of assets")
@@ -163,6 +166,7 @@ BAD_HEADS = {
 
 
 @pytest.mark.parametrize("name", BAD_HEADS)
+@pytest.mark.fault("46", path="miss")
 def test_a_request_that_can_be_read_in_two_ways_is_a_bad_request(world: World, way: Way, name: str) -> None:
     """400 as JSON and the end of the connection, and upstream sees nothing of it."""
     known = {request.target for request in world.upstream.requests}  # what another test asked for may still be tried again

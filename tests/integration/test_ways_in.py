@@ -119,6 +119,7 @@ def test_a_request_with_content_is_passed_on(world: World, way: Way, tmp_path: P
     assert (request.method, request.body) == ("POST", b"x" * 300_000)
 
 
+@pytest.mark.fault("43", path="miss")
 def test_a_personal_request_is_never_stored(world: World, way: Way) -> None:
     """What was asked for with Authorization is not given to the next client."""
     world.upstream.route(f"/{way}/mine", b"mine")
@@ -129,6 +130,7 @@ def test_a_personal_request_is_never_stored(world: World, way: Way) -> None:
     assert "of-one-client" not in world.proxy.output()
 
 
+@pytest.mark.fault("43", path="hit miss")
 def test_what_a_client_sends_does_not_choose_what_all_get(world: World, way: Way) -> None:
     """Headers that an asset's key does not hold are not passed on to upstream."""
     world.upstream.route(f"/{way}/unkeyed", BODY)
@@ -146,6 +148,8 @@ def test_what_a_client_sends_does_not_choose_what_all_get(world: World, way: Way
         name for name, _ in request.headers
     )
     assert request.header("accept-encoding") == "identity"
+    hit = ask(world.proxy, way, url(way, "unkeyed"), *extra, "--header", "Cookie: a=b", "--header", "Authorization: Bearer x")
+    assert (hit.body, header(hit, "Cache-Status")) == (BODY, "drydock; hit")
 
 
 def test_every_error_has_a_body_that_says_what_and_how_to_mend_it(world: World, way: Way) -> None:

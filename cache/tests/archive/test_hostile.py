@@ -24,6 +24,7 @@ def forged(sides: Sides) -> Forged:
     return Forged.of(archive.path, sides.key)
 
 
+@pytest.mark.fault("48")
 def test_one_that_is_put_together_unchanged_is_taken(sides: Sides, forged: Forged) -> None:
     """What is refused below is refused for what was changed."""
     forged.sign()
@@ -50,6 +51,7 @@ def test_one_that_is_put_together_unchanged_is_taken(sides: Sides, forged: Forge
     ],
 )
 @pytest.mark.parametrize("at", [0, 3, 6, -1])
+@pytest.mark.fault("48")
 def test_a_member_that_no_export_writes(
     sides: Sides, forged: Forged, refuse: Refuse, name: str, header: dict[str, Any], reason: str, at: int
 ) -> None:
@@ -68,6 +70,7 @@ def test_a_blob_with_another_header(sides: Sides, forged: Forged, refuse: Refuse
     assert "The archive is refused" in refuse(forged.write(sides.folder / "hostile"))
 
 
+@pytest.mark.fault("48")
 def test_a_link_and_then_a_file_below_it(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     forged.insert(5, "escape", type=tarfile.SYMTYPE, linkname=str(sides.folder))
     forged.insert(6, "escape/outside", b"written")
@@ -91,6 +94,7 @@ def test_even_a_signer_who_is_trusted_cannot_name_other_members(sides: Sides, fo
 
 
 # ---- Signatures --------------------------------------------------------------------------------------------------------
+@pytest.mark.fault("50")
 def test_a_removed_signature(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     forged.drop(SIGNATURE)
     assert f"{SIGNATURE} is missing" in refuse(forged.write(sides.folder / "hostile"))
@@ -101,6 +105,7 @@ def test_an_empty_signature(sides: Sides, forged: Forged, refuse: Refuse) -> Non
     assert "signature does not fit" in refuse(forged.write(sides.folder / "hostile"))
 
 
+@pytest.mark.fault("50")
 def test_a_signature_by_another_key(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     """Whether the stranger names themselves or the expected signer."""
     stranger = own_key(sides.folder / "stranger")
@@ -134,6 +139,7 @@ def test_sums_edited_after_they_were_signed(sides: Sides, forged: Forged, refuse
 
 
 # ---- What the signature vouches for ------------------------------------------------------------------------------------
+@pytest.mark.fault("50")
 def test_an_edited_manifest(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     forged.edit_manifest(lambda lines: lines[-1].update(response_time=1.5))
     assert f"{MANIFEST} is not what was signed" in refuse(forged.write(sides.folder / "hostile"))
@@ -144,6 +150,7 @@ def test_an_edited_bill_of_materials(sides: Sides, forged: Forged, refuse: Refus
     assert f"{SBOM} is not what was signed" in refuse(forged.write(sides.folder / "hostile"))
 
 
+@pytest.mark.fault("50")
 def test_swapped_blobs(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     one, other = [name for name in forged.blobs() if len(forged.content(name)) in (511, 513)]
     first, second = forged.content(one), forged.content(other)
@@ -152,6 +159,7 @@ def test_swapped_blobs(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     assert "declares" in refuse(forged.write(sides.folder / "hostile"))
 
 
+@pytest.mark.fault("48")
 def test_a_blob_with_other_bytes_of_the_same_size(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     """The last blob differs in its last bit: all before it were right, and none of them stays."""
     last = [name for name in forged.blobs() if forged.content(name)][-1]
@@ -161,12 +169,14 @@ def test_a_blob_with_other_bytes_of_the_same_size(sides: Sides, forged: Forged, 
 
 
 @pytest.mark.parametrize("at", [0, 3, -1])
+@pytest.mark.fault("50")
 def test_a_missing_blob(sides: Sides, forged: Forged, refuse: Refuse, at: int) -> None:
     name = forged.blobs()[at]
     forged.drop(name)
     assert f"{name} is missing" in refuse(forged.write(sides.folder / "hostile"))
 
 
+@pytest.mark.fault("48")
 def test_an_extra_blob(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     body = b"extra"
     name = BLOBS + Digest.of(body).hex
@@ -178,6 +188,7 @@ def test_an_extra_blob(sides: Sides, forged: Forged, refuse: Refuse) -> None:
 
 
 @pytest.mark.parametrize("at", [0, 2, 3, 4, 5, -1])
+@pytest.mark.fault("48")
 def test_a_member_twice(sides: Sides, forged: Forged, refuse: Refuse, at: int) -> None:
     at %= len(forged.members)
     member, content = forged.members[at]
@@ -192,6 +203,7 @@ def test_members_in_another_order(sides: Sides, forged: Forged, refuse: Refuse) 
 
 
 @pytest.mark.parametrize("delta", [-1, 1, 512, 1 << 40])
+@pytest.mark.fault("50")
 def test_a_size_that_is_lied_about(sides: Sides, forged: Forged, refuse: Refuse, delta: int) -> None:
     """In the header, and by a signer who lies in the manifest."""
     name = max(forged.blobs(), key=lambda blob: len(forged.content(blob)))
@@ -211,6 +223,7 @@ def test_a_size_that_is_lied_about(sides: Sides, forged: Forged, refuse: Refuse,
 
 # ---- Damage ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("keep", [0.0, 0.0001, 0.01, 0.5, 0.9, 0.99999])
+@pytest.mark.fault("48")
 def test_a_truncated_archive(sides: Sides, refuse: Refuse, keep: float) -> None:
     (archive,) = sides.export("good")
     data = archive.path.read_bytes()
@@ -338,6 +351,7 @@ def test_signed_sums_that_no_export_writes(sides: Sides, forged: Forged, refuse:
 
 
 # ---- Bombs -------------------------------------------------------------------------------------------------------------
+@pytest.mark.fault("49")
 def test_two_gigabytes_in_two_megabytes_before_a_signature(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     """Refused by the size that is declared, in no time, for each member that nothing vouches for yet."""
     front: list[tuple[str, bytes]] = []
@@ -351,6 +365,7 @@ def test_two_gigabytes_in_two_megabytes_before_a_signature(sides: Sides, forged:
         front.append((name, forged.content(name)))
 
 
+@pytest.mark.fault("49")
 def test_two_gigabytes_in_the_place_of_a_blob(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     names = forged.names()
     at = names.index(forged.blobs()[0])
@@ -368,6 +383,7 @@ def test_a_signed_archive_that_holds_more_than_is_allowed(sides: Sides, refuse: 
     assert "at most 10,000,000 are taken" in refuse(archive.path, max_total=10_000_000)
 
 
+@pytest.mark.fault("49")
 def test_more_members_than_are_counted(sides: Sides, forged: Forged, refuse: Refuse) -> None:
     sums = b"".join(b"%064x  blobs/sha256/%064x\n" % (number, number) for number in range(100_001))
     forged.put(SUMS, forged.content(SUMS).split(b"\n")[0] + b"\n" + forged.content(SUMS).split(b"\n")[1] + b"\n" + sums)

@@ -56,6 +56,7 @@ def fill(root: Path, sizes: list[int], piece: bytes) -> None:
             transaction.put(StoredResponse(CacheKey(url(number)), 200, headers, blob, 1.0, 2.0))
 
 
+@pytest.mark.fault("49")
 def test_ten_thousand_entries_in_flat_memory(sides: Sides) -> None:
     shutil.rmtree(sides.near)
     fill(sides.near, [random.Random(number).randrange(100, 9_000) for number in range(10_000)], os.urandom(9_000))
@@ -74,6 +75,7 @@ def test_gigabytes_in_flat_memory(sides: Sides) -> None:
     assert int(importer("measure", archive.path, sides.far)) < LIMIT_KIB
 
 
+@pytest.mark.fault("51")
 def test_a_kill_at_any_point_leaves_the_store_as_before_or_as_after(sides: Sides) -> None:
     """No wrong byte, nothing lost, nothing left; and the next import succeeds. Each import replaces, adds and finds."""
     for number in range(15):

@@ -254,6 +254,7 @@ def test_of_index_pages_the_newer_one_stays(sides: Sides) -> None:
     assert {row[0].url: row[5] for row in rows(sides.far)}[page] == b"newest"
 
 
+@pytest.mark.fault("50")
 def test_an_older_archive_of_the_same_signer_is_refused(sides: Sides) -> None:
     """Replayed, it would bring back what was mended since; another signer's is its own line."""
     (old,) = sides.export("old")
