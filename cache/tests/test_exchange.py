@@ -354,6 +354,15 @@ async def test_a_flapping_upstream_is_asked_again(drydock: Drydock, internet: Up
     assert drydock.store.index.count() == 1
 
 
+async def test_a_captive_portal_is_told_to_a_client_with_a_password_too(drydock: Drydock, internet: Upstream) -> None:
+    """F07: its page is not passed on as if it were the asset; a refusal with a status of its own is."""
+    internet.route("/a.whl", BODY, "html200")
+    seen = await drydock.get(URL, authorization="Bearer mine")
+    assert (seen.status, b"captive portals" in seen.body) == (502, True)
+    internet.route("/a.whl", BODY, "html403")
+    assert (await drydock.get(URL, authorization="Bearer mine")).status == 403
+
+
 async def test_what_is_locked_is_checked_for_a_client_with_a_password_too(drydock: Drydock, internet: Upstream) -> None:
     """F14, F43: other bytes never come whole, whatever part or coding the client asks for; the right ones do, unstored."""
     drydock.expect(URL, BODY)

@@ -50,6 +50,21 @@ async def test_a_disk_that_is_full_from_the_start(start_drydock: StartDrydock, i
         await drydock.close()
 
 
+async def test_a_range_of_unknown_length_on_a_full_disk_is_the_whole(
+    start_drydock: StartDrydock, internet: Upstream, tmp_path: Path
+) -> None:
+    """F26 with F15: nobody else follows, and where it ends is known at its end alone; the client has all of it at once."""
+    internet.route("/big.whl", BIG, "chunked")
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        drydock = start_drydock(disk)
+        for _ in range(2):
+            async with asyncio.timeout(4):
+                seen = await drydock.get(f"{ASSETS}/big.whl", range="bytes=5-9")
+            assert (seen.status, seen.body == BIG, seen.whole) == (200, True, True)
+            fill(disk)
+        await drydock.close()
+
+
 async def test_a_store_that_cannot_be_written(start_drydock: StartDrydock, internet: Upstream) -> None:
     """F32: hits are served, misses pass through, a damaged blob is fetched for each client, a POST succeeds."""
     internet.route("/small.whl", SMALL)

@@ -13,6 +13,7 @@ import pytest
 from tests.integration.conftest import World
 from tests.integration.test_front import read_one, request
 from tests.integration.ways import Way, ask, everything, secure
+from tests.upstream.resource import Gate
 
 SMALL = bytes(range(256)) * 16
 LARGE = SMALL * 1024
@@ -130,3 +131,43 @@ def test_handshakes_that_are_broken_off_leave_nothing(world: World) -> None:
     while world.proxy.descriptors() > before + 4:
         assert time.monotonic() < deadline, (before, world.proxy.descriptors())
         time.sleep(0.02)
+
+
+def test_clients_that_do_not_take_misses_leave_room_for_others(own_world: World, way: Way) -> None:
+    """More than there are threads for: hits come at once, misses within the time that the idle ones are given."""
+    world = own_world
+    world.upstream.route("/untaken", bytes(8 << 20))
+    world.upstream.route("/taken", SMALL)
+    world.upstream.route(f"/{way}/new", SMALL)
+    ask(world.proxy, way, "https://assets.example/taken")
+    with ExitStack() as stack:
+        for _ in range(270):
+            connection = stack.enter_context(secure(world.proxy, way, "assets.example"))
+            # with a password it is no hit, however often it was asked for
+            connection.sendall(request("/untaken", "Authorization: Bearer nobody"))
+        started = time.monotonic()
+        assert ask(world.proxy, way, "https://assets.example/taken").body == SMALL
+        assert time.monotonic() - started < AT_ONCE
+        assert ask(world.proxy, way, f"https://assets.example/{way}/new").body == SMALL
+        assert time.monotonic() - started < 2 * AT_ONCE + 2
+
+
+def test_a_miss_behind_a_large_hit_holds_up_no_other_hit(own_world: World, way: Way) -> None:
+    """Twenty clients that ask for a large hit and, behind it, for what stalls: others get large hits at once."""
+    world = own_world
+    world.upstream.route("/large", LARGE)
+    world.upstream.route(f"/{way}/stalls", SMALL, gate=(gate := Gate()))
+    for _ in range(2):
+        ask(world.proxy, way, "https://assets.example/large")
+    with ExitStack() as stack:
+        for _ in range(20):
+            connection = stack.enter_context(secure(world.proxy, way, "assets.example"))
+            connection.sendall(request("/large") + request(f"/{way}/stalls"))
+            received = 0
+            while received < len(LARGE):
+                received += len(connection.recv(1 << 18))
+        gate.wait_reached()
+        started = time.monotonic()
+        assert ask(world.proxy, way, "https://assets.example/large").body == LARGE
+        assert time.monotonic() - started < AT_ONCE
+        gate.open()

@@ -88,6 +88,8 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*accepting, *tasks, return_exceptions=True)
+        for _ in range(3):  # what was cancelled in its handshake is closed in the loop's next turns
+            await asyncio.sleep(0)
         await self._loop.shutdown_default_executor()
 
     async def _accept(self, listener: Listener) -> None:

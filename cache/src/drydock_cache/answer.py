@@ -119,7 +119,7 @@ async def from_download(request: Request, download: Download, head: Head, detail
     headers = _without(shareable(head.headers), {"content-length"})
     size = head.length
     if size is None and head.status == 200 and request.header("range") is not None:
-        size = await content.wait_finished()  # a range of content of unknown length
+        size = await content.wait_size()  # a range of content of unknown length; the whole where that cannot be kept
     try:
         status, headers, start, end = _selected(request, head.status, headers, size)
     except RangeNotSatisfiableError:

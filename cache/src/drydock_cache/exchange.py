@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from drydock_cache import answer as answers
 from drydock_cache.answer import Answer, Request
-from drydock_cache.assets import asset_request
+from drydock_cache.assets import asset_request, judge_asset
 from drydock_cache.blobs import BlobDamagedError, BlobMissingError, VerifiedBlob
 from drydock_cache.checked import asked_whole, checked
+from drydock_cache.download import Head
 from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError, DrydockError, UpstreamError, UpstreamFailure, damaged, mask_credentials
 from drydock_cache.fetch import Fetcher
@@ -26,6 +27,9 @@ from drydock_cache.upstream import Upstream
 
 _log = logging.getLogger(__name__)
 
+# What is passed on goes as slowly as its client takes it; of upstream's 64 connections these leave some to what is stored.
+_PASSED_ON_AT_ONCE = 48
+
 
 class Exchange:
     """Answers requests: one instance for all clients, so that those who want the same thing share one upstream request."""
@@ -36,6 +40,7 @@ class Exchange:
         self._policy = policy
         self._fetcher = Fetcher(store, upstream)
         self._offline = upstream.settings.mode is Mode.OFFLINE
+        self._passing_on = asyncio.Semaphore(_PASSED_ON_AT_ONCE)
         self._pages = Pages(store, self._fetcher, offline=self._offline)
         # what is stored answers as it would offline, so that a rehearsal meets the misses that are to come
         self.rehearsing = upstream.settings.mode is Mode.REHEARSAL
@@ -122,7 +127,7 @@ class Exchange:
         if self._offline:
             raise UpstreamError(UpstreamFailure.OFFLINE, await asyncio.to_thread(self._why_missing, request.url, expected))
         if _is_personal(request):
-            return await self._pass_on(request, expected)
+            return await self._pass_on(request, expected, asset=True)
         fetch = asset_request(request.url, expected)
         if not self._fetcher.is_under_way(fetch.key) and self._store.read_only is None:
             # a download that ended since the store was asked is in it by now: it must not be made again
@@ -146,7 +151,7 @@ class Exchange:
             f"found {other.blob.digest}; and drydock is offline."
         )
 
-    async def _pass_on(self, request: Request, expected: Expected | None = None) -> Answer:
+    async def _pass_on(self, request: Request, expected: Expected | None = None, *, asset: bool = False) -> Answer:
         """Send a request that nobody else may share upstream and pass the response on as it is, if it is what is expected."""
         if self._offline:
             raise UpstreamError(
@@ -155,12 +160,15 @@ class Exchange:
         meant = asked_whole(request) if expected and request.method == "GET" else request.headers
         headers = [(name, value) for name, value in answers.passed_on(meant) if name != "host"]
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._passing_on)
             response = await stack.enter_async_context(
                 self._upstream.request(request.method, request.url, headers, request.content)
             )
             if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and response.status_code < 400:
                 await asyncio.to_thread(self._store.forget_url, request.url)  # RFC 9111 §4.4
             received = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)
+            if asset and request.method == "GET" and response.status_code == 200:
+                judge_asset(request.url, Head(request.url, 200, received, 0.0, 0.0))
             length = response.headers.get("content-length")
             content = self._upstream.content(response)
             if expected and request.method == "GET" and response.status_code == 200:

@@ -130,6 +130,15 @@ class GrowingContent:
             await self._change()
         return self.written
 
+    async def wait_size(self) -> int | None:
+        """Wait for `finish` and return the size in bytes; None once the disk takes no more, since only a follower gets on then."""
+        while not self.finished:
+            self._raise_failure()
+            if self._spilling:
+                return None
+            await self._change()
+        return self.written
+
     def follow(self, start: int = 0, end: int | None = None) -> "Follower":
         """Begin to read the bytes from `start` to before `end`; what the follower needs is kept from now on.
 

@@ -5,6 +5,7 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 import h11
 from drydock_cache.answer import passed_on
@@ -22,6 +23,9 @@ _READ = 256 << 10
 _MOST_IDLE = 64
 _IDLE_SECONDS = 300.0
 _STALLED_SECONDS = 60.0
+# While somebody waits for a thread, who neither sends nor takes anything makes room sooner.
+_CROWDED_SECONDS = 2.0
+_LOOK_SECONDS = 0.5
 _UNREADABLE = "The request breaks the rules of HTTP/1.1"
 _TRAILERS = "The request has trailers, which are not passed on."
 _NO_STATUS = (b"Cache-Status", b"drydock; fwd=bypass; detail=request")
@@ -40,6 +44,7 @@ class OriginWay:
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
+        self.is_crowded: Callable[[], bool] = lambda: False
         self._idle: list[tuple[float, socket.socket]] = []
 
     def relay(self, connection: Connection, head: Head, url: str, refusal: str) -> bool | None:
@@ -55,7 +60,7 @@ class OriginWay:
         ]
         sent += [(name, value) for name, value in fields if name in ("content-length", "transfer-encoding")]
         method = head.method if head.method in meaning.METHODS else "POST"
-        exchange = _Exchange(connection, head, method)
+        exchange = _Exchange(connection, head, method, self.is_crowded)
         try:
             return exchange.run(self, [*sent, *ours.items()])
         except _RefusedError as error:
@@ -98,8 +103,9 @@ def _is_readable(sock: socket.socket) -> bool:
 class _Exchange:
     """One request on its way to the origin, and the answer on its way back."""
 
-    def __init__(self, connection: Connection, head: Head, method: str) -> None:
+    def __init__(self, connection: Connection, head: Head, method: str, is_crowded: Callable[[], bool]) -> None:
         self._connection = connection
+        self._is_crowded = is_crowded
         self._client = connection.sock
         self._head = head
         self._has_body = head.length != 0
@@ -251,9 +257,10 @@ class _Exchange:
         poll.register(first, select.POLLIN)
         if other is not None:
             poll.register(other, select.POLLIN)
-        ready = {number for number, _ in poll.poll(None if seconds is None else seconds * 1000)}
-        if not ready:
-            raise _LeftError
+        since = time.monotonic()
+        while not (found := poll.poll(None if seconds is None else _LOOK_SECONDS * 1000)):
+            self._check_patience(since)
+        ready = {number for number, _ in found}
         return first if other is None or first.fileno() in ready else other
 
     def _receive(self) -> bytes:
@@ -266,14 +273,22 @@ class _Exchange:
             raise _LeftError
         return data
 
+    def _check_patience(self, since: float) -> None:
+        """Raise _LeftError when a client that has done nothing since then counts as gone."""
+        if time.monotonic() - since > (_CROWDED_SECONDS if self._is_crowded() else _STALLED_SECONDS):
+            raise _LeftError
+
     def _send(self, data: bytes) -> None:
-        self._client.settimeout(_STALLED_SECONDS)
+        self._client.settimeout(_LOOK_SECONDS)
         view = memoryview(data)
+        since = time.monotonic()
         try:
             while view:
-                view = view[self._client.send(view) :]
-        except TimeoutError:
-            raise _LeftError from None
+                try:
+                    view = view[self._client.send(view) :]
+                    since = time.monotonic()
+                except TimeoutError:  # the same bytes again, as OpenSSL demands
+                    self._check_patience(since)
         finally:
             with contextlib.suppress(OSError):
                 self._client.settimeout(0)

@@ -2,6 +2,7 @@
 
 import select
 import ssl
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,7 @@ _READ = 16 << 10  # one TLS record: nothing stays behind unseen in the TLS socke
 _HEAD_SECONDS = 60.0
 _IDLE_SECONDS = 600.0
 _RELAYS = 256
+_LOOKUPS = 4
 _TOO_LONG = f"More than {MOST_UNREAD >> 10} KiB came without a whole head of a request."
 
 
@@ -31,11 +33,16 @@ class Serving:
         self._hits = hits
         self._origin = origin
         self._relays = ThreadPoolExecutor(_RELAYS, "front-relay")
+        self._lookups = ThreadPoolExecutor(_LOOKUPS, "front-look-up")
+        self._relayed = 0  # being relayed, or waiting for a thread that does it
+        self._counting = threading.Lock()
         hits.sent = self._serve
+        origin.is_crowded = lambda: self._relayed > _RELAYS
 
     def stop(self) -> None:
         """End the threads; the keeper must have stopped."""
-        self._relays.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._lookups, self._relays):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def begin(self, connection: Connection) -> None:
         """Serve a connection from now on; its first request may be there already."""
@@ -81,10 +88,12 @@ class Serving:
         hot = self._known(connection, head)
         if hot is not None and (content := self._hits.content(hot, head)) is not None:
             return self._hits.answer(connection, head, hot, content, in_loop=in_loop)
-        if in_loop:
-            self._keeper.hand_to(self._relays, connection, self._answer_in_thread, head)
-            return False
-        return self._looked_up(connection, head)
+        # never in the thread at hand: those that send hits would wait for the origin
+        if self._relayed < _RELAYS:
+            self._relay(connection, head)
+        else:  # what the store has need not wait until a thread is free
+            self._keeper.hand_to(self._lookups, connection, self._look_up, head)
+        return False
 
     def _known(self, connection: Connection, head: Head) -> Hot | None:
         if not head.may_be_a_hit:
@@ -98,17 +107,41 @@ class Serving:
         connection.agreed = host
         return hot
 
+    def _relay(self, connection: Connection, head: Head) -> None:
+        with self._counting:
+            self._relayed += 1
+        self._keeper.hand_to(self._relays, connection, self._answer_in_thread, head)
+
     def _answer_in_thread(self, connection: Connection, head: Head) -> None:
-        if self._looked_up(connection, head):
+        try:
+            goes_on = self._from_store(connection, head)
+            if goes_on is None:
+                goes_on = self._from_origin(connection, head)
+        finally:
+            with self._counting:
+                self._relayed -= 1
+        if goes_on:
             self._serve(connection, in_loop=False)
 
-    def _looked_up(self, connection: Connection, head: Head) -> bool:
-        """Answer with what the store has after all, or with what the origin says."""
+    def _look_up(self, connection: Connection, head: Head) -> None:
+        goes_on = self._from_store(connection, head)
+        if goes_on is None:
+            self._relay(connection, head)
+        elif goes_on:
+            self._serve(connection, in_loop=False)
+
+    def _from_store(self, connection: Connection, head: Head) -> bool | None:
+        """Answer with what the store has after all; None when it has nothing at hand."""
         url, refusal = meaning.meant(_line(connection, head))
-        if not refusal and head.may_be_a_hit and head.target[:1] == "/":
-            hot = self._hot.fill((connection.host, _HTTPS, head.target), url)
-            if hot is not None and (content := self._hits.content(hot, head)) is not None:
-                return self._hits.answer(connection, head, hot, content, in_loop=False)
+        if refusal or not head.may_be_a_hit or head.target[:1] != "/":
+            return None
+        hot = self._hot.fill((connection.host, _HTTPS, head.target), url)
+        if hot is None or (content := self._hits.content(hot, head)) is None:
+            return None
+        return self._hits.answer(connection, head, hot, content, in_loop=False)
+
+    def _from_origin(self, connection: Connection, head: Head) -> bool:
+        url, refusal = meaning.meant(_line(connection, head))
         goes_on = self._origin.relay(connection, head, url, refusal)
         if goes_on is None:
             self._keeper.abort(connection)
