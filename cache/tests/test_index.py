@@ -223,8 +223,3 @@ def test_a_full_disk_is_said_to_be_full_and_loses_nothing(tmp_path: Path, open_i
         filler.unlink()
         index.put(big)
         index.close()
-
-
-def test_a_key_has_an_id_of_fixed_length() -> None:
-    assert len(CacheKey(URL).id) == 64
-    assert CacheKey(URL).id != CacheKey(URL, "x").id

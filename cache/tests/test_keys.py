@@ -1,8 +1,10 @@
 """Cache keys: one spelling for one thing, and none for what could name another thing to somebody else."""
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 from drydock_cache.errors import ConfigError
-from drydock_cache.keys import normalise_url
+from drydock_cache.keys import CacheKey, normalise_url
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,21 @@ def test_what_could_name_another_thing_is_refused(url: str) -> None:
         normalise_url(url)
     assert "pass@" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_a_url_may_have_8_kib_and_not_one_character_more() -> None:
+    """What is longer is refused with its length and its beginning, not with all of it."""
+    longest = "https://assets.example/" + "x" * (8192 - 23)
+    assert normalise_url(longest) == longest
+    with pytest.raises(ConfigError) as refused:
+        normalise_url(f"{longest}x")
+    assert str(refused.value) == f"The URL is 8193 characters long; at most 8192 are accepted: {longest[:80]}…"
+
+
+def test_keys_are_values() -> None:
+    """Equal parts are one key, whose parts nobody changes; they are ordered by URL, then by variant."""
+    keys = [CacheKey("https://b.example/"), CacheKey("https://a.example/", "x"), CacheKey("https://a.example/")]
+    assert sorted(keys) == keys[::-1]
+    assert len({*keys, CacheKey("https://b.example/", "")}) == 3
+    with pytest.raises(FrozenInstanceError):
+        keys[0].url = "https://c.example/"  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """The host policy: what drydock.toml may say, what it decides, and how each complaint reads."""
 
 import time
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -446,3 +447,39 @@ def test_the_shipped_policy_decrypts_no_api() -> None:
     """Cloudflare's, Discord's and Sanity's hosts are outside what the CA may sign for."""
     for host in Policy.load(DEFAULT).intercepted_hosts:
         assert not host.endswith(("cloudflare.com", "discord.com", "sanity.io"))
+
+
+def test_a_host_that_is_let_through_needs_no_mending_and_a_denied_one_names_its_line() -> None:
+    """Only what a deny line refuses is mended by removing it."""
+    found = policy()
+    assert [found.host(name).mend for name in ("api.example.com", "bundles.example.net")] == ["", ""]
+    assert found.host("evil.live.example.com").mend == 'Remove "evil.live.example.com" from `deny` (drydock.toml line 10).'
+
+
+def test_a_request_on_a_denied_host_has_the_reason_of_the_host() -> None:
+    """The path is not looked at: a deny line says more than a path that fits nothing."""
+    decision = policy().request("evil.live.example.com", 443, "/a")
+    assert (decision.action, decision.pattern) == (Action.DENY, "")
+    assert decision.reason == policy().host("evil.live.example.com").reason
+
+
+def test_what_is_long_is_shown_by_its_first_200_characters() -> None:
+    """A host, an ambiguous path and a path that nothing fits are quoted, but not at any length."""
+    found = policy()
+    assert f"'{'x' * 200}' " in found.host("x" * 300).reason
+    assert f"'{'/' + '%00' * 66 + '%'}' " in found.request("files.example.com", 443, "/" + "%00" * 100).reason
+    assert found.request("files.example.com", 443, "/" + "x" * 300).reason.endswith("the path /" + "x" * 199)
+
+
+def test_decisions_are_values_and_the_rules_stay_out_of_logs() -> None:
+    """Nobody changes a decision or a policy once it is made, and showing a policy does not print all of it."""
+    found = policy()
+    for value, name in (
+        (found, "source"),
+        (found.host("a.example"), "reason"),
+        (found.request("a.example", 443, "/"), "reason"),
+    ):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, "other")
+    assert "bundles" not in repr(found)
+    assert "key_lines" not in repr(found)

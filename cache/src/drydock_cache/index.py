@@ -134,6 +134,12 @@ class Index:
         for row in self._run(_SELECT_ALL, ()):
             yield _from_row(row)
 
+    def containing(self, marks: Sequence[str]) -> Iterator[StoredResponse]:
+        """Yield the stored responses whose URL contains one of `marks`, in no order; the others cost no more than a look."""
+        anywhere = " OR ".join("instr(url, ?)" for _ in marks)
+        for row in self._run(f"{_SELECT} WHERE {anywhere}", tuple(marks)):
+            yield _from_row(row)
+
     def uses(self) -> Iterator[Use]:
         """Yield every stored response without its headers, in no order: a tenth of the work of `all`."""
         digests: dict[str, Digest] = {}

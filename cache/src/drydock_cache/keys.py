@@ -1,6 +1,5 @@
 """Cache keys: what makes two requests ask for the same thing (RFC 9111 §2), with the host always part of it."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -23,11 +22,6 @@ class CacheKey:
 
     url: str
     variant: str = ""
-
-    @property
-    def id(self) -> str:
-        """A fixed-length name of the key: the sha256 of its parts, in hexadecimal."""
-        return hashlib.sha256(f"{self.url}\n{self.variant}".encode()).hexdigest()
 
 
 def normalise_url(url: str) -> str:

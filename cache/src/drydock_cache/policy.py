@@ -179,6 +179,6 @@ def _without_effect(file: PolicyFile, rules: Mapping[str, tuple[Rule, ...]]) -> 
     """Name the tunnelled hosts that another list intercepts or denies: what was meant to stay unread would not."""
     for rule in file.rules:
         if rule.action is Action.TUNNEL and rule.pattern.host != "*":
-            first = _matching(rules, rule.pattern.host.replace("*", "_"))[:1]
-            if first and first[0].action is not Action.TUNNEL and first[0].covers_port(rule.pattern.port or HTTPS_PORT):
-                yield f"{rule.reason} has no effect: {first[0].reason} goes first."
+            first = next(iter(_matching(rules, rule.pattern.host.replace("*", "_"))), None)
+            if first and first.action is not Action.TUNNEL and first.covers_port(rule.pattern.port or HTTPS_PORT):
+                yield f"{rule.reason} has no effect: {first.reason} goes first."

@@ -9,7 +9,7 @@ from drydock_cache.blobs import Blob, BlobDamagedError, BlobMissingError, BlobSt
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
 from drydock_cache.index import Index, StoredResponse
-from drydock_cache.runtime_view import RuntimeView, view_names
+from drydock_cache.runtime_view import URL_MARKS, RuntimeView, view_names
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Store:
 
     def show_all(self) -> None:
         """Bring every stored response that workerd can read into the runtime view."""
-        self._show(self.index.all())
+        self._show(self.index.containing(URL_MARKS))
 
     def close(self) -> None:
         """Write the times of last use and close the index."""
