@@ -18,7 +18,8 @@ def status_port(world: World, method: str, path: str, headers: Mapping[str, str]
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, error.read()
+        with error:
+            return error.code, error.read()
 
 
 @pytest.mark.parametrize("path", ["/stats", "/rehearsal", "/", "/metrics", "/ca.pem"])

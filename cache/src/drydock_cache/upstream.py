@@ -32,6 +32,8 @@ _PAC_SECONDS = 5.0
 # A company's virus scanner may hold a large download back until it has seen all of it.
 _HEAD_SECONDS = 40.0
 _STALL_SECONDS = 10.0
+_MOST_FIELDS = 256
+_LARGEST_HEAD = 64 << 10  # bytes of names and values
 _MAX_CONNECTIONS = 64
 _IDLE_CONNECTIONS = 16
 _IDLE_SECONDS = 30.0
@@ -152,6 +154,11 @@ class Upstream:
         if hop is not None:  # a connection that stands carries a password, too, where it is no tunnel
             self._accounts.spare(hop)
         response = await self._client.send(request, stream=True)
+        fields = response.headers.raw
+        # h11 holds to its own limit only what comes in pieces
+        if len(fields) > _MOST_FIELDS or sum(len(name) + len(value) for name, value in fields) > _LARGEST_HEAD:
+            await response.aclose()
+            raise httpx.RemoteProtocolError("the head of the response is larger than is read", request=request)
         if response.status_code == 407:
             await response.aclose()
             if hop is not None:
