@@ -305,3 +305,80 @@ def test_bytes_that_were_written_ahead_are_hashed_when_their_turn_comes(tmp_path
     blob = stage.commit()
     assert blob == Blob(Digest.of(b"firstlater"), 10)
     assert blobs.path(blob.digest).read_bytes() == b"firstlater"
+
+
+def test_what_was_checked_before_is_opened_without_a_look_and_nothing_else_is(blobs: BlobStore) -> None:
+    """Another process's blob is not trusted before it was opened and read here; one that is gone is nothing."""
+    blob = put(blobs)
+    other = BlobStore(blobs.root)
+    assert other.open_checked(blob.digest) is None
+    other.open(blob.digest).close()
+    opened = other.open_checked(blob.digest)
+    assert opened is not None
+    with opened:
+        assert (opened.blob, opened.read_at(0, 5)) == (blob, BODY[:5])
+        assert not os.get_inheritable(opened._descriptor)
+    blobs.path(blob.digest).unlink()
+    assert other.open_checked(blob.digest) is None
+
+
+def test_a_file_is_the_same_until_it_is_changed_or_gone(blobs: BlobStore) -> None:
+    """Whatever a change does to size and time, larger or smaller, the file is another one then."""
+    path = blobs.path(put(blobs).digest)
+    with blobs.open(Digest.of(BODY)) as opened:
+        identity = opened.identity
+    assert blobs.is_same(path, identity)
+    assert blobs.is_same(str(path), tuple(identity))  # type: ignore[arg-type]
+    for moment in (1, 2**33):
+        os.utime(path, ns=(moment, moment))
+        assert not blobs.is_same(path, identity)
+    path.unlink()
+    assert not blobs.is_same(path, identity)
+
+
+def test_all_blobs_are_listed_by_name_and_nothing_else(blobs: BlobStore) -> None:
+    """Names and sizes of every folder; a file that is no blob is passed over."""
+    stored = {put(blobs, body) for body in (BODY, b"another one", b"and one more")}
+    (blobs.path(Digest.of(BODY)).parent / "no-blob").write_bytes(b"x")
+    assert set(blobs.all()) == stored
+    assert blobs.names() >= {blob.digest.hex for blob in stored}
+
+
+def test_a_blob_that_grew_is_said_to_be_changed_and_one_that_shrank_to_be_cut(blobs: BlobStore) -> None:
+    """What is wrong with it is told as it is."""
+    for edit, what in ((lambda body: body + b"x", "was changed"), (lambda body: body[:100], "was cut to 100 bytes")):
+        blob = put(blobs)
+        with blobs.open(blob.digest) as opened:
+            change(blobs.path(blob.digest), edit)
+            with pytest.raises(StoreError, match=what):
+                opened.read_at(0, 10)
+        blobs.path(blob.digest).unlink()
+
+
+def test_committing_goes_on_beside_committing_and_collecting_is_alone(blobs: BlobStore) -> None:
+    """Two may commit at once; who collects waits for them, and stages are begun beside each other."""
+    entered = threading.Event()
+
+    def collect() -> None:
+        with blobs.lock(collecting=True):
+            entered.set()
+
+    with blobs.lock(), blobs.lock():
+        thread = threading.Thread(target=collect)
+        thread.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(5)
+    thread.join()
+
+
+def test_a_new_stage_is_its_owners_to_write_and_for_others_to_read(blobs: BlobStore) -> None:
+    """Mode 0644 whatever the mask is, apart from what the mask takes; closed in programs that are started."""
+    mask = os.umask(0)
+    try:
+        stage = blobs.stage()
+    finally:
+        os.umask(mask)
+    (path,) = (blobs.root / "staging").glob("*.part")
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert not os.get_inheritable(stage._descriptor)
+    stage.discard()
