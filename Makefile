@@ -65,7 +65,7 @@ new: ## Make a Worker from workers/template; NAME=my-worker
 	@docker/tasks/new-worker "$(if $(filter command,$(origin NAME)),$$NAME)"
 
 test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest in place of --cov
-	@docker/test-run python -m pytest $(or $(ARGS),--cov)
+	@docker/test-run $(if $(ARGS),python -m pytest $(ARGS),sh -c 'docker/tasks/cover-store; held=$$?; python -m pytest --cov && exit $$held')
 
 # SECONDS is bash's own variable, too, but no shell exports it.
 soak: ## Break everything at random, for ten minutes; SECONDS=60, SEED=5 repeats what was decided by chance

@@ -1,6 +1,7 @@
 """The blob store: bytes appear whole and right under their name, or not at all."""
 
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable
@@ -382,3 +383,23 @@ def test_a_new_stage_is_its_owners_to_write_and_for_others_to_read(blobs: BlobSt
     assert path.stat().st_mode & 0o777 == 0o644
     assert not os.get_inheritable(stage._descriptor)
     stage.discard()
+
+
+def test_a_process_without_descriptors_does_not_take_a_blob_for_damaged(blobs: BlobStore) -> None:
+    """What cannot be opened just now is an error of now, and stays where it is."""
+    blob = put(blobs)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(StoreError, match="cannot be opened"):
+            blobs.open(blob.digest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    blobs.open(blob.digest).close()
+
+
+def test_a_buffer_is_filled_from_any_place_and_no_further_than_the_end(blobs: BlobStore) -> None:
+    with blobs.open(put(blobs).digest) as opened:
+        buffer = memoryview(bytearray(100))
+        assert opened.read_into(len(BODY) - 60, buffer) == 60
+        assert buffer[:60] == BODY[-60:]

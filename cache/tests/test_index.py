@@ -223,3 +223,28 @@ def test_a_full_disk_is_said_to_be_full_and_loses_nothing(tmp_path: Path, open_i
         filler.unlink()
         index.put(big)
         index.close()
+
+
+def test_a_statement_that_fails_is_an_error_of_the_store(index: Index) -> None:
+    """Alone and in a transaction, of which nothing is kept."""
+    with pytest.raises(StoreError):
+        index.read("SELECT nothing FROM nowhere")
+    with pytest.raises(StoreError), index.transaction() as transaction:
+        transaction.run("SELECT nothing FROM nowhere", ())
+
+
+def test_a_transaction_sees_what_it_wrote_and_all_of_it_is_kept_or_nothing(index: Index) -> None:
+    """Responses and expectations, by key; what raises in between leaves the index as it was."""
+    index.expect(URL, Expected(Digest.of(b"a"), 1))
+    with index.transaction() as transaction:
+        assert transaction.get(STORED.key) is None
+        transaction.put(STORED)
+        found = transaction.get(STORED.key)
+        assert found is not None
+        assert (found.blob, transaction.expected(URL)) == (STORED.blob, Digest.of(b"a"))
+        assert transaction.expected("https://other.example/") is None
+    assert [url for url, *_ in index.light()] == [URL]
+    with pytest.raises(StoreError), index.transaction() as transaction:  # noqa: PT012 - the second fails what the first did
+        transaction.put(replace(STORED, key=CacheKey("https://other.example/")))
+        transaction.run("SELECT nothing FROM nowhere")
+    assert index.count() == 1

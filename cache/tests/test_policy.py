@@ -483,3 +483,8 @@ def test_decisions_are_values_and_the_rules_stay_out_of_logs() -> None:
             setattr(value, name, "other")
     assert "bundles" not in repr(found)
     assert "key_lines" not in repr(found)
+
+
+def test_a_name_that_no_ascii_form_fits_is_refused() -> None:
+    """A label is 63 characters long at most, in its ASCII form too."""
+    assert "cannot be translated without doubt" in policy().host("ü" * 70 + ".example").reason

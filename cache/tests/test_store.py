@@ -225,3 +225,35 @@ def test_a_runtime_view_that_cannot_be_written_keeps_nothing_from_being_stored(
     assert "The runtime view" in caplog.text
     store.close()
     assert open_store(root).find(URL)
+
+
+def test_a_runtime_view_that_cannot_be_read_is_said_with_its_place(tmp_path: Path) -> None:
+    """Neither tidying nor binding it fails with a bare error of the system."""
+    store = Store.open(tmp_path)
+    (tmp_path / "runtime" / "SHA256SUMS").mkdir(parents=True)
+    url = "https://assets.example/pyodide_1.capnp.bin"
+    store.index.expect(url, Expected(Digest.of(b"x"), 1))
+    for act in (store.prune_view, lambda: store.bind_view([url])):
+        with pytest.raises(StoreError, match=str(tmp_path / "runtime")):
+            act()
+    store.close()
+
+
+def test_at_hand_is_what_was_checked_before_and_is_still_expected(store: Store, root: Path, open_store: OpenStore) -> None:
+    """Nothing is at hand that was never stored, never read here, or that the lock wants otherwise by now."""
+    assert store.at_hand(URL) is None
+    stored = put(open_store(root))
+    assert store.at_hand(URL) is None
+    store.read(stored).close()
+    at_hand = store.at_hand(URL)
+    assert at_hand is not None
+    with at_hand[1] as blob:
+        assert (at_hand[0].blob, blob.read_at(0, 10)) == (stored.blob, BODY[:10])
+    store.index.expect(URL, Expected(Digest.of(b"other"), 5))
+    assert store.at_hand(URL) is None
+
+
+def test_a_store_that_lost_a_stage_while_it_looked_goes_on(store: Store, root: Path) -> None:
+    """Between its name being seen and opened, a stage may be committed: a link that leads nowhere is like that."""
+    (root / "staging" / "gone.part").symlink_to(root / "nowhere")
+    assert store.blobs.sweep() == 0
