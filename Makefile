@@ -29,12 +29,11 @@ warm: ## Download what the Workers' runtime and packages need, into the store
 	@for worker in $(WORKERS); do docker compose run --rm $$worker sync || exit 1; done
 
 lock: ## Write assets.lock: what the Workers download, byte by byte; CHECK=1 only says what is out of date
-ifdef CHECK
-	docker compose run --rm --build plan
-	docker compose run --rm --build --no-deps --no-TTY lock --check $(ARGS) >/dev/null
-else
 	docker compose build
-	@mkdir -p .scratch
+	@docker/tasks/plan $(WORKERS)
+ifdef CHECK
+	docker compose run --rm --no-deps --no-TTY lock --check $(ARGS) >/dev/null
+else
 	docker compose run --rm --no-TTY lock $(ARGS) >.scratch/lock.tar
 	tar -xof .scratch/lock.tar
 endif

@@ -1,10 +1,12 @@
-"""A copy of the repository, as far as `make new` looks at it, for a test to change."""
+"""A copy of the repository for a test to change: as far as `make new` looks at it, or as a clone would be."""
 
 import shutil
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 NEEDED = ("compose.yml", ".gitignore", "docker/gateway.cfg", "docker/requirements/test.txt", "workers/pyodide/requirements.txt")
+
+IGNORED = ("__pycache__", "node_modules", "python_modules", ".*_cache", ".wrangler", ".dev.vars", ".hypothesis")
 
 
 def copy_needed(into: Path) -> Path:
@@ -26,11 +28,26 @@ def copy_all(into: Path) -> Path:
     return into
 
 
-def _copy(folder: str, into: Path) -> None:
-    ignored = shutil.ignore_patterns(
-        "__pycache__", "node_modules", "python_modules", ".*_cache", ".wrangler", ".dev.vars", ".hypothesis"
+def clone(into: Path) -> Path:
+    """Copy everything that a clone would have, but for its history."""
+    more = (
+        ".git",
+        ".scratch",
+        "dist",
+        "build",
+        "*.egg-info",
+        ".venv",
+        ".venv-workers",
+        ".env",
+        "*.registry.lock",
+        "compose.override.yml",
     )
-    shutil.copytree(REPOSITORY / folder, into / folder, ignore=ignored)
+    shutil.copytree(REPOSITORY, into, ignore=shutil.ignore_patterns(*IGNORED, *more))
+    return into
+
+
+def _copy(folder: str, into: Path) -> None:
+    shutil.copytree(REPOSITORY / folder, into / folder, ignore=shutil.ignore_patterns(*IGNORED))
 
 
 def contents(root: Path) -> dict[str, tuple[int, bytes]]:

@@ -12,11 +12,12 @@ from drydock_cache import gc
 from drydock_cache.blobs import Blob
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
+from drydock_cache.following import follow
 from drydock_cache.gc import collect, look, select
 from drydock_cache.index import StoredResponse, Use
 from drydock_cache.keys import CacheKey
 from drydock_cache.locked import Lock, LockedAsset
-from drydock_cache.lockfile import write_lock
+from drydock_cache.lockfile import read_locks, write_lock
 from drydock_cache.plan import AssetKind
 from drydock_cache.sizes import parse_size
 from drydock_cache.store import Store
@@ -255,6 +256,26 @@ def test_the_command_shows_what_would_go_and_then_removes_it(command: Run, place
     assert (done.returncode, done.stdout) == (0, "")
     assert "2,000 bytes freed: 1 evicted" in done.stderr
     assert urls(open_store(place / "store")) == [url(1), url(3)]
+
+
+def test_a_lock_that_was_followed_and_is_not_at_hand_stops_an_eviction(
+    command: Run, place: Path, open_store: OpenStore
+) -> None:
+    """Empty, as where nobody mounts it, or gone: what it pins is not known, and nothing goes until somebody says so."""
+    beside = place / "assets.registry.lock"
+    store = open_store(place / "store")
+    stored = put_used(store, 1, 3000, 1.0)
+    write_lock(beside, Lock.of([LockedAsset(url(1), stored.blob.digest, 3000, AssetKind.WHEEL, (), "a test")]))
+    follow(store, read_locks([beside]))
+    store.close()
+    assert command("gc", "--max-size", "10G").returncode == 0
+    beside.write_text("")
+    for _ in range(2):
+        refused = command("gc", "--max-size", "1K")
+        assert (refused.returncode, str(beside) in refused.stderr) == (1, True)
+        beside.unlink(missing_ok=True)
+    assert command("gc").returncode == 0
+    assert "1 evicted" in command("gc", "--max-size", "1K", "--unpin", str(beside)).stderr
 
 
 def test_the_command_fails_when_the_pinned_alone_are_too_much(command: Run, place: Path) -> None:

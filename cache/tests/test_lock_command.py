@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from drydock_cache.digest import Digest
 from drydock_cache.egress import UpstreamSettings
+from drydock_cache.locked import REHEARSED, LockedAsset
 from drydock_cache.lockfile import Lock, read_locks, registry_lock, write_lock
 from drydock_cache.plan import Asset, AssetKind, Plan, plan_to_json
 
@@ -142,6 +143,32 @@ def test_check_says_entry_by_entry_what_is_out_of_date(lock: Run, check: Run, pl
         assert "assets.lock is up to date: 2 assets, 0 index pages" in done.stderr
     assert {path: path.read_bytes() for path in place.glob("*.lock")} == before
     assert internet.connections == asked
+
+
+def test_what_a_rehearsal_added_stays(lock: Run, check: Run, place: Path, internet: Upstream) -> None:
+    """A Worker's packages for CPython, for example, are wheels that no pylock.toml names."""
+    lock()
+    beside = place / "assets.registry.lock"
+    entry = LockedAsset(
+        "https://other.example/files/b.whl", Digest.of(WHEEL_BODY), len(WHEEL_BODY), AssetKind.WHEEL, ("api",), REHEARSED
+    )
+    (before,) = read_locks([beside]).assets
+    write_lock(beside, Lock.of([before, entry]))
+    internet.route("/files/b.whl", WHEEL_BODY)
+    written = beside.read_text()
+    assert check().returncode == 0
+    assert lock().returncode == 0
+    assert beside.read_text() == written
+
+
+def test_check_compares_sizes_with_the_store(lock: Run, check: Run, place: Path) -> None:
+    """No source but the bytes themselves tells them."""
+    lock()
+    path = place / "assets.lock"
+    path.write_text(path.read_text().replace(f"size = {len(BODY)}", "size = 5"))
+    done = check()
+    digest = Digest.of(BODY)
+    assert (done.returncode, done.stdout) == (1, f"{BUNDLE.url}: the size is locked as 5 bytes; {digest} has 30,000\n")
 
 
 def test_check_without_the_registries_file_checks_the_rest_and_says_so(lock: Run, check: Run, place: Path) -> None:

@@ -13,7 +13,7 @@ def recorded(*asked: Asked, connections: int = 0) -> dict[str, object]:
     record = Record()
     for one in asked:
         record.note(one)
-    return record.snapshot(connections, {}) | {"mode": "offline", "ended": record.started + 1, "versions": {"drydock": "1.0"}}
+    return record.snapshot(connections) | {"mode": "offline", "ended": record.started + 1, "versions": {"drydock": "1.0"}}
 
 
 def asked(outcome: str, url: str = WHEEL) -> Asked:

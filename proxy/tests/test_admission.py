@@ -1,5 +1,6 @@
 """Admission: which networks are served, and who may give commands."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,17 @@ def test_a_token_is_read_from_its_file(tmp_path: Path) -> None:
     path.write_text(f"{TOKEN}\n")
     assert read_token(path) == TOKEN
     assert read_token(None) == ""
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_token_that_belongs_to_somebody_else_is_told_apart_from_none(tmp_path: Path) -> None:
+    """As in a container, whose user is another one than who made the file."""
+    path = tmp_path / "token"
+    path.write_text(TOKEN)
+    path.chmod(0)
+    with pytest.raises(ConfigError, match="belongs to another user") as wrong:
+        read_token(path)
+    assert "chmod 644" in (wrong.value.remedy or "")
 
 
 @pytest.mark.parametrize(

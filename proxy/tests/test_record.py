@@ -1,5 +1,7 @@
 """The record: what counts as a hit, a miss or a refusal, and who missed what."""
 
+from collections.abc import Callable
+
 import pytest
 from drydock_proxy.client_names import ClientNames, service_name
 from drydock_proxy.record import TUNNEL, Asked, Record
@@ -40,10 +42,15 @@ def test_whatever_needs_upstream_is_a_miss_and_what_the_policy_refuses_is_none(
 def test_a_miss_is_listed_once_for_each_client_and_tool() -> None:
     """With the last status and how often it was asked for; bytes are counted by where they came from."""
     told: list[str] = []
-    record = Record(connections=3, on_miss=told.append)
+
+    def learn(client: str, tell: Callable[[str], None]) -> None:
+        told.append(client)
+        tell("hello" if client == "10.1.2.3" else "")
+
+    record = Record(connections=3, on_miss=learn)
     for one in (asked("miss"), asked("miss"), asked("miss", client="10.1.2.4"), asked("hit", "hit", sent=5)):
         record.note(one)
-    shown = record.snapshot(7, {"10.1.2.3": "hello"})
+    shown = record.snapshot(7)
     assert (shown["upstream_connections"], shown["bytes_from_store"], shown["bytes_from_upstream"]) == (4, 5, 30)
     assert shown["missed"] == [
         {"method": "GET", "url": URL, "client": "10.1.2.3", "agent": "uv/0.13", "status": 200, "count": 2, "service": "hello"},
@@ -57,7 +64,7 @@ def test_a_list_of_misses_does_not_grow_without_end() -> None:
     record = Record()
     for number in range(10_050):
         record.note(asked("miss", url=f"{URL}{number}"))
-    shown = record.snapshot(0, {})
+    shown = record.snapshot(0)
     assert (shown["misses"], shown["left_out"], len(list(record.missed))) == (10_050, 50, 10_000)
 
 
@@ -89,20 +96,30 @@ def test_a_container_is_called_by_its_service(host: str, name: str) -> None:
 
 async def test_only_private_addresses_are_looked_up_and_none_offline() -> None:
     """A public client's address is asked of no resolver, nor anything at all where nothing may be sent."""
+    told: list[str] = []
     names = ClientNames(asking=True)
-    for address in ("127.0.0.1", "::1", "203.0.113.7", "8.8.8.8", "no address"):
-        names.learn(address)
-    assert names.known.keys() <= {"203.0.113.7"}  # a documentation range, which Python counts as private
+    for address in ("127.0.0.1", "::1", "8.8.8.8", "no address"):
+        names.learn(address, told.append)
     offline = ClientNames(asking=False)
-    offline.learn("10.1.2.3")
-    await offline.settled()
-    assert offline.known == {}
+    offline.learn("10.1.2.3", told.append)
+    for one in (names, offline):
+        await one.settled()
+    assert told == []
 
 
-async def test_an_address_without_a_name_is_asked_for_once() -> None:
-    """And stays known by its address alone."""
-    names = ClientNames(asking=True)
-    names.learn("10.255.255.254")
-    names.learn("10.255.255.254")
+async def test_an_address_is_that_of_whoever_has_it_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Misses of one moment share a look-up; a later container with the same address has a name of its own, or none."""
+    containers = iter(["drydock-hello-run-0a1b2c3d4e5f.drydock_sealed", "drydock-fastapi-1.drydock_sealed"])
+    monkeypatch.setattr("socket.gethostbyaddr", lambda _address: (next(containers), [], []))
+    monkeypatch.setattr("drydock_proxy.client_names._SAME_CONTAINER_SECONDS", 60.0)
+    names, told = ClientNames(asking=True), list[str]()
+    names.learn("10.1.2.3", told.append)
+    names.learn("10.1.2.3", told.append)
     await names.settled()
-    assert names.known == {"10.255.255.254": ""}
+    monkeypatch.setattr("drydock_proxy.client_names._SAME_CONTAINER_SECONDS", 0.0)
+    names.learn("10.1.2.3", told.append)
+    await names.settled()
+    monkeypatch.undo()
+    names.learn("10.255.255.254", told.append)  # nobody has it
+    await names.settled()
+    assert told == ["hello", "hello", "fastapi", ""]

@@ -35,13 +35,14 @@ class Export:
 
 @pytest.fixture(scope="module")
 def machine_a(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """A machine with the played internet, on which FastAPI was synced and served, and a test runner installed."""
+    """A machine with the played internet, on which FastAPI was synced and served, another Worker synced, a test runner installed."""
     stack = declare_stack(declare_project, tmp_path_factory.mktemp("machine-a"), "air-gap-a", 121, RUNTIME_2024)
     stack.project.compose("build", "proxy", "hello")
     stack.project.up("internet")
     stack.project.up("fastapi", seconds=800)
     assert stack.inside("fastapi", "/versions")[0] == 200
     stack.project.compose("run", "--rm", "--no-deps", "fastapi", *TEST_RUNNER)
+    stack.project.compose("run", "--rm", "--no-deps", "hello-starlette", "sync")
     return stack
 
 
@@ -70,8 +71,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = REPOSITORY / "tests" / "e2e" / "workers"
     for name in ("fastapi", "outside-2024"):
         shutil.copytree(here / name, root / "workers" / name)
-    ignored = shutil.ignore_patterns("__pycache__")
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules", ".*")
     for source, name in (
+        (REPOSITORY / "workers" / "kit", "workers/kit"),
+        (REPOSITORY / "workers" / "hello-starlette", "workers/hello-starlette"),
         (REPOSITORY / "workers" / "hello", "workers/hello"),
         (here / "hello-2024", "tests/e2e/workers/hello-2024"),
     ):
@@ -121,6 +124,14 @@ def test_the_ci_image_installs_fastapis_packages_without_a_network(ci_image: CiI
     assert done.returncode == 0, done.stdout + done.stderr
     assert "npm packages: done" in done.stderr
     assert "Python packages: done" in done.stderr
+    assert re.search(ZERO, done.stderr.splitlines()[-1]), done.stderr
+
+
+def test_the_ci_image_builds_the_kit_from_the_folder_beside_the_worker(ci_image: CiImage) -> None:
+    """`worker-kit = { path = "../kit" }` leads to the checkout, which is read-only; what the kit is built with is in the store."""
+    look = "worker-entrypoint sync; test -f python_modules/worker_kit/http.py; test -d python_modules/starlette"
+    done = ci_image.run("--worker", "workers/hello-starlette", "sh", "-ec", look)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(ZERO, done.stderr.splitlines()[-1]), done.stderr
 
 

@@ -1,4 +1,4 @@
-"""`make export` and `make import` between two compose projects, and container images that travel with the store."""
+"""`make export` and `make import` between two compose projects, and container images in an archive."""
 
 import os
 import re
@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from drydock_cache.archive.images import load_images, project_images, save_images
+from drydock_cache.archive.layout import ArchiveError
 from drydock_cache.store import Store
 
 from tests.compose import PREFIX, REPOSITORY, Project
@@ -97,23 +99,6 @@ def test_a_store_is_carried_from_one_project_to_another(
     assert len(python(far, LIST).splitlines()) == 3
 
 
-def test_the_projects_images_travel_with_the_store(
-    near: Project, declare_project: Callable[..., Project], tmp_path: Path
-) -> None:
-    """All that the stack needs, loaded on the far side: neither a registry nor a build is needed there."""
-    near.compose("build", "proxy", "hello", "gateway")
-    far = declare_project("carry-images", ("compose.yml",), RUNTIME_2024 | {"DRYDOCK_NETWORK": "10.213.133"})
-    said = carry(near, "export", str(tmp_path / "all.drydock"), IMAGES="1").stdout
-    signer = re.search(r"signed by (ed25519:[0-9a-f]{64})", said)
-    assert signer, said
-    loaded = carry(far, "import", str(tmp_path / "all.drydock"), "--key", signer[1]).stdout
-    names = set(near.compose("config", "--images").stdout.split())
-    assert len(names) == 3
-    assert {line.removeprefix("Loaded image: ") for line in loaded.splitlines() if line.startswith("Loaded image: ")} == names
-    assert python(far, LIST) == python(near, LIST)
-    assert [path.name for path in tmp_path.iterdir()] == ["all.drydock"]
-
-
 def test_what_signs_is_not_where_the_proxys_key_is(near: Project) -> None:
     """A service that writes files for others to carry cannot read the CA's key."""
     config = near.compose("--profile", "carry", "config", "carry").stdout
@@ -151,6 +136,49 @@ def test_images_travel_with_the_store(image: str, tmp_path: Path) -> None:
     assert "Loaded image" in run(*taken).stderr
     assert run("docker", "image", "inspect", "--format", "{{.Id}}", image).stdout == known
     assert not (tmp_path / "out.images.tar").exists()
+
+
+def test_the_compose_project_in_a_folder_says_which_images_are_its_own(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`drydock export --images`: each once, in order; a project without any is no export, nor is a folder without a project."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("COMPOSE_"):
+            monkeypatch.delenv(name)
+    compose = tmp_path / "compose.yml"
+    compose.write_text(f"services:\n  b: {{image: '{image}'}}\n  a: {{image: 'a:1'}}\n  c: {{image: '{image}'}}\n")
+    assert project_images() == sorted(["a:1", image])
+    compose.write_text(f"services:\n  one: {{image: '{image}'}}\n")
+    with closing(Store.open(tmp_path / "near")):
+        pass
+    command = [DRYDOCK, "export", "out", "--store", "near", "--state", "state", "--images"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    compose.write_text("services: {}\n")
+    with pytest.raises(ArchiveError, match=r"no images|failed"):
+        project_images()
+    compose.unlink()
+    with pytest.raises(ArchiveError, match=r"docker compose config failed"):
+        project_images()
+
+
+def test_what_keeps_images_from_being_saved_leaves_no_file(image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that has no such image, a folder that is not there, Ctrl-C on the way, and no docker at all."""
+    target = tmp_path / "images.tar"
+
+    def stop(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(ArchiveError, match=r"docker save .* failed"):
+        save_images([f"{PREFIX}nowhere"], target, lambda _count: None)
+    with pytest.raises(KeyboardInterrupt):
+        save_images([image], target, stop)
+    with pytest.raises(ArchiveError, match=r"cannot be saved"):
+        save_images([image], tmp_path / "nowhere" / "images.tar", lambda _count: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ArchiveError, match=r"docker cannot be started"):
+        load_images(target)
+    assert not target.exists()
 
 
 def test_images_that_are_not_there_leave_no_export(tmp_path: Path) -> None:

@@ -1,17 +1,14 @@
-"""Runs that are certified, and the two walls of an offline stack, each with the other one down."""
+"""The two walls of an offline stack, each with the other one down."""
 
 import json
-import os
 import subprocess
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-from tests.compose import REPOSITORY, Project
+from tests.compose import Project
 from tests.e2e.stack import RUNTIME_2024, STACK_2024, Stack, declare_stack
-from tests.internet.build_www import BUNDLE
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -40,81 +37,6 @@ for host in sys.argv[1:]:
         pass
 print("routes out:", sum(line.split()[1] == "00000000" for line in open("/proc/net/route").readlines()[1:]))
 """
-
-
-def certify(stack: Stack, mode: str, scratch: Path, *workers: str) -> "subprocess.CompletedProcess[str]":
-    """Run docker/tasks/certify beside a project, as make does, with the world outside played by containers."""
-    settings = {
-        "COMPOSE_FILE": ":".join(str(file) for file in stack.project.files),
-        "COMPOSE_PROJECT_NAME": stack.project.name,
-        "CERTIFY_WITH": "internet",  # sealed, it runs a network away, and its certificate is there to be trusted
-        "CERTIFY_NETWORK": "10.213.106",
-        "CERTIFICATE": f".scratch/{stack.project.name}-{mode}.json",
-    }
-    environment: Mapping[str, str] = {**os.environ, **stack.project.env, **settings}
-    command = [str(REPOSITORY / "docker" / "tasks" / "certify"), mode, *workers]
-    return subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-
-
-def certificate(stack: Stack, mode: str) -> dict[str, object]:
-    path = REPOSITORY / ".scratch" / f"{stack.project.name}-{mode}.json"
-    found: dict[str, object] = json.loads(path.read_text())
-    path.unlink()
-    return found
-
-
-@pytest.fixture(scope="module")
-def project(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """A project with an empty store. workerd asks the proxy for its bundle, since no view shows it one on disk."""
-    env = {**RUNTIME_2024, "E2E_RUNTIME_VIEW": ""}
-    stack = declare_stack(declare_project, tmp_path_factory.mktemp("certified"), "certified", 105, env)
-    stack.project.build()
-    stack.project.compose("create", "proxy")
-    return stack
-
-
-def test_a_sealed_run_from_an_empty_store_fails_and_says_what_is_missing(project: Stack, tmp_path: Path) -> None:
-    """The check can fail: the Worker does not come up, its bundle is listed, and nothing was tried."""
-    done = certify(project, "offline", tmp_path, "hello")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert f"{BUNDLE.rpartition('/')[2]}: 504, asked by 10.213.106." in done.stdout
-    found = certificate(project, "offline")
-    assert (found["mode"], found["upstream_connections"], found["hits"]) == ("offline", 0, 0)
-    assert found["misses"]
-
-
-def test_a_rehearsal_lists_the_miss_with_the_service_that_asked(project: Stack, tmp_path: Path) -> None:
-    """workerd names itself to nobody; Docker knows whose address it was."""
-    done = certify(project, "rehearsal", tmp_path, "hello")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "the Worker answers / with 200" in done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("miss: ")]
-    assert any(f"{BUNDLE.rpartition('/')[2]}: 200, asked by hello (10.213.106." in line for line in lines), done.stdout
-    found = certificate(project, "rehearsal")
-    assert (found["mode"], found["misses"]) == ("rehearsal", len(lines)), done.stdout
-    versions = found["versions"]
-    assert isinstance(versions, dict)
-    assert versions["wrangler"] == RUNTIME_2024["WRANGLER_VERSION"]
-
-
-def test_after_the_rehearsal_the_sealed_run_is_clean(project: Stack, tmp_path: Path) -> None:
-    """From empty volumes the real workerd starts and answers: 0 upstream connections, N hits, 0 misses."""
-    done = certify(project, "offline", tmp_path, "hello")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "the Worker answers / with 200" in done.stderr
-    assert "0 upstream connections, " in done.stdout
-    found = certificate(project, "offline")
-    assert [found[name] for name in ("upstream_connections", "misses")] == [0, 0], done.stdout
-    assert found["hits"], "nothing was asked for: the run proves nothing"
 
 
 def fetch(stack: Stack, url: str) -> tuple[int, float, str]:

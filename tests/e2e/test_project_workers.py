@@ -141,6 +141,24 @@ def rows(stack: Stack, worker: str, sql: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_what_make_lock_plans_are_the_packages_that_pywrangler_chose(synced: Stack) -> None:
+    """The pylock.toml of each synced Worker is read from its volume, wheel by wheel with digests; who was never synced is noted."""
+    project = {"COMPOSE_PROJECT_NAME": synced.project.name, "COMPOSE_FILE": ":".join(map(str, synced.project.files))}
+    done = subprocess.run(
+        ["docker/tasks/plan", *WORKERS, "hello-starlette"],
+        cwd=REPOSITORY, env={**os.environ, **synced.project.env, **project},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = synced.project.compose("run", "--rm", "--no-deps", "--entrypoint", "cat", "plan", "/plan/plan.json").stdout
+    plan = json.loads(text)
+    for worker in WORKERS:
+        wheels = [asset for asset in plan["assets"] if asset["kind"] == "wheel" and worker in asset["worker"].split(", ")]
+        assert {"fastapi", "pydantic"} <= {asset["reason"].split()[1] for asset in wheels}
+        assert all(asset["digest"] for asset in wheels)
+    assert plan["unresolved"] == ["hello-starlette"]
+
+
 def test_the_plan_names_the_bundle_for_each_worker_and_the_runtime_asks_for_it(synced: Stack) -> None:
     """What `plan` finds for a Worker is what its workerd asks the proxy for; its tables are made before that."""
     synced.project.compose("run", "--rm", "--no-deps", "plan")

@@ -1,8 +1,13 @@
 """One proxy for many machines: two share what one of them fetched, a third is not served, and commands need the token."""
 
 import json
-import secrets
-from collections.abc import Callable
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +21,9 @@ from tests.internet.client import Internet
 pytestmark = pytest.mark.timeout(600)
 
 NETWORK = "10.213.109"
+BIND = f"{NETWORK}.1"
 URL = f"https://{BUNDLE}"
+FILES = ("compose.yml", "docker/team.compose.yml", "tests/e2e/internet.compose.yml", "tests/e2e/world.compose.yml")
 # A machine: takes the CA from the status page, and fetches through the proxy. Prints the Cache-Status and the sha256.
 FETCH = """
 import hashlib, ssl, sys, urllib.request
@@ -44,36 +51,121 @@ print(8080, connection.getresponse().status)
 """
 
 
+class Machine:
+    """A machine on a cable to the one that runs the proxy: a network namespace with an address of its own."""
+
+    def __init__(self, name: str, last: int, **env: str) -> None:
+        self._env = {"PATH": os.environ["PATH"], **env}
+        self._life = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        here, there, address = f"dd{os.getpid()}{name[0]}", f"ddt{name[0]}", f"{NETWORK}.{last}"
+        self._here = here
+        try:
+            ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", str(self._wait_for_namespace()))
+            ip("address", "add", f"{BIND}/32", "peer", f"{address}/32", "dev", here)
+            ip("link", "set", here, "up")
+            for command in (
+                ("address", "add", f"{address}/32", "peer", f"{BIND}/32", "dev", there),
+                ("link", "set", there, "up"),
+                ("link", "set", "lo", "up"),
+            ):
+                self.run("ip", *command)
+        except BaseException:
+            self.remove()
+            raise
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command on this machine."""
+        done = subprocess.run(
+            ["nsenter", f"--net=/proc/{self._life.pid}/ns/net", *command],
+            env=self._env, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def python(self, script: str, *arguments: str) -> str:
+        """Run Python on this machine and return what it prints."""
+        return self.run(sys.executable, "-c", script, BIND, *arguments).stdout.strip()
+
+    def remove(self) -> None:
+        """Pull the cable and end the machine."""
+        subprocess.run(["ip", "link", "delete", self._here], capture_output=True, check=False)
+        self._life.kill()
+        self._life.wait()
+
+    def _wait_for_namespace(self) -> int:
+        own = Path("/proc/self/ns/net").readlink()
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{self._life.pid}/ns/net").readlink() == own:
+            assert self._life.poll() is None, "this system lets tests make no network; CAP_SYS_ADMIN is needed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return self._life.pid
+
+
+def ip(*arguments: str) -> None:
+    """Change this machine's network."""
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+
+
 @dataclass(frozen=True)
 class Team:
-    """The project, and the token that one of the machines has."""
+    """The project, the machines, and the token that one of them has."""
 
     project: Project
     token: str
-
-    def python(self, machine: str, script: str, *arguments: str) -> str:
-        """Run Python on a machine and return what it prints."""
-        return self.project.exec(machine, "python3", "-c", script, f"{NETWORK}.10", *arguments).stdout.strip()
+    ada: Machine
+    grace: Machine
+    stranger: Machine
 
 
 @pytest.fixture(scope="module")
-def team(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Team:
+def team(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """As the README starts it, with a network of our own in place of the company's."""
     scratch: Path = tmp_path_factory.mktemp("team")
     policy = scratch / "drydock.toml"
     policy.write_text((REPOSITORY / "drydock.toml").read_text() + f"\n[upstream]\nprivate_hosts = {json.dumps(PLAYED)}\n")
-    token = secrets.token_hex(24)
-    (scratch / "token").write_text(token)
-    (scratch / "token").chmod(0o644)  # the container's user is another one than this
-    env = {"DRYDOCK_TAG": "test-team", "TEAM_NETWORK": NETWORK, "TEAM_TOKEN": str(scratch / "token"), "E2E_POLICY": str(policy)}
-    project = declare_project("team", ("tests/e2e/internet.compose.yml", "tests/e2e/team.compose.yml"), env)
-    project.up("internet", "proxy", "ada", "grace", "stranger")
-    return Team(project, token)
+    written = readme_lines()
+    made = subprocess.run(
+        ["sh", "-c", written["token"]], env={**os.environ, "HOME": str(scratch)}, capture_output=True, text=True, check=True
+    )
+    assert made.stdout == ""
+    token = (scratch / "drydock-team" / "token").read_text().strip()
+    with ExitStack() as machines:
+
+        def machine(name: str, last: int, **env: str) -> Machine:
+            made = Machine(name, last, **env)
+            machines.callback(made.remove)
+            return made
+
+        ada = machine("ada", 33, DRYDOCK_TOKEN_FILE=str(scratch / "drydock-team" / "token"))
+        grace, stranger = machine("grace", 34), machine("stranger", 65)
+        settings = {
+            "DRYDOCK_BIND": BIND,
+            "DRYDOCK_TEAM": f"{NETWORK}.32/28",
+            "DRYDOCK_TOKEN": str(scratch / "drydock-team" / "token"),
+        }
+        env = {"DRYDOCK_TAG": "test-team", "DRYDOCK_NETWORK": "10.213.110", "E2E_POLICY": str(policy), **settings}
+        assert settings.keys() == dict(re.findall(r"(DRYDOCK_\w+)=(\S+)", written["export"])).keys()
+        project = declare_project("team", FILES, env)
+        project.compose("build", "internet", "proxy")
+        project.compose("up", "--detach", "--wait", "internet")
+        started = project.compose(*written["up"].split()[-4:], check=False)
+        assert started.returncode == 0, started.stderr + project.logs("proxy")
+        yield Team(project, token, ada, grace, stranger)
+
+
+def readme_lines() -> dict[str, str]:
+    """Return the three lines of the README by which one proxy is started for a team: token, export and up."""
+    text = (REPOSITORY / "README.md").read_text().partition("## One proxy for a team")[2]
+    token, export, up = re.findall(r"^\$ (.*)$", text.partition("## ")[0], re.MULTILINE)
+    assert up.startswith("docker compose -f compose.yml -f docker/team.compose.yml up ")
+    return {"token": token, "export": export, "up": up}
 
 
 def test_what_one_machine_fetched_another_gets_from_the_store(team: Team) -> None:
     """The same bytes, and upstream saw one request."""
-    first, digest = team.python("ada", FETCH, URL).rsplit(" ", 1)
-    second, same = team.python("grace", FETCH, URL).rsplit(" ", 1)
+    first, digest = team.ada.python(FETCH, URL).rsplit(" ", 1)
+    second, same = team.grace.python(FETCH, URL).rsplit(" ", 1)
     assert (first.startswith("drydock; fwd=uri-miss"), second) == (True, "drydock; hit")
     assert digest == same
     internet = Internet(team.project.port("internet", 8081))
@@ -82,18 +174,19 @@ def test_what_one_machine_fetched_another_gets_from_the_store(team: Team) -> Non
 
 def test_a_machine_that_is_not_named_gets_nothing(team: Team) -> None:
     """On the same network, with a private address: closed without a byte, and 403 at the status port."""
-    assert team.python("stranger", KNOCK).splitlines() == ["3128 b''", "8080 403"]
+    assert team.stranger.python(KNOCK).splitlines() == ["3128 b''", "8080 403"]
     assert f"--allow-client {NETWORK}.65" in team.project.logs("proxy")
 
 
 def test_a_rehearsal_from_a_machine_needs_the_token(team: Team) -> None:
     """The one that has it begins and ends a rehearsal; the other may read and no more. The token is in no log."""
-    command = ["drydock", "rehearse", "--proxy", f"http://{NETWORK}.10:8080"]
-    refused = team.project.exec("grace", *command, "--", "true", check=False)
+    drydock = str(Path(sys.executable).with_name("drydock"))
+    command = [drydock, "rehearse", "--proxy", f"http://{BIND}:8080"]
+    refused = team.grace.run(*command, "--", "true", check=False)
     assert refused.returncode == 1
     assert "The token is wrong or missing" in refused.stderr
-    assert "hits" in team.project.exec("grace", *command, "--so-far", check=False).stdout
-    done = team.project.exec("ada", *command, "--", "python3", "-c", FETCH, f"{NETWORK}.10", URL)
+    assert "hits" in team.grace.run(*command, "--so-far", check=False).stdout
+    done = team.ada.run(*command, "--", sys.executable, "-c", FETCH, BIND, URL)
     assert "0 upstream connections, 1 hits, 0 misses" in done.stdout
     assert team.token not in team.project.logs("proxy")
 

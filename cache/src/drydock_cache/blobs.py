@@ -89,6 +89,7 @@ class BlobStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._blobs = root / "blobs" / "sha256"
+        self._prefix = f"{self._blobs}/"
         self._staging = root / "staging"
         self._quarantine = root / "quarantine"
         self._trusted: set[Identity] = set()
@@ -108,13 +109,17 @@ class BlobStore:
         """Return where the blob of `digest` lies, whether or not it is there."""
         return self._blobs / digest.hex[:2] / digest.hex
 
+    def where(self, digest: Digest) -> str:
+        """Return what `path` does, as text: for thousands of blobs at once, where a Path for each costs more than its file."""
+        return f"{self._prefix}{digest.hex[:2]}/{digest.hex}"
+
     def lock(self, *, collecting: bool = False) -> FolderLock:
         """Return the lock that is held from a blob's commit until the index names it, and alone to collect what nobody names."""
         return FolderLock(self._blobs, exclusive=collecting)
 
     def has(self, digest: Digest) -> bool:
         """Say whether a file of that name is there; its bytes are checked when it is opened."""
-        return os.access(self.path(digest), os.F_OK)
+        return os.access(self.where(digest), os.F_OK)
 
     def open_checked(self, digest: Digest) -> VerifiedBlob | None:
         """Open the blob of `digest` if its bytes were checked before; None where there is anything left to check or to mend."""

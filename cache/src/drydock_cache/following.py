@@ -116,6 +116,12 @@ def follow(store: Store, locks: Locks, accept: Collection[str] = (), *, accept_o
     store.bind_view(asset.url for asset in locks.assets)
 
 
+def followed_elsewhere(store: Store, locks: Locks) -> list[str]:
+    """Return the locks that the store has followed and that are not among these, or say nothing any more; sorted."""
+    here = {_name(file) for file in locks.files if file.lock.digests()}
+    return sorted({str(name) for (name,) in store.index.read("SELECT DISTINCT lock FROM followed_lock")} - here)
+
+
 def locked_page(index: Index, key: CacheKey) -> StoredResponse | None:
     """Return the snapshot that answers a page while offline, or None when no lock names it; its blob may not be there."""
     for status, headers, digest, size in index.read(_PAGE, (key.url, key.variant)):

@@ -12,6 +12,9 @@ from drydock_cache.validation import vary_key
 # Pages are asked for with these two of a client's headers alone, so these two choose the variant.
 PAGE_SELECTORS = ("accept", "accept-encoding")
 
+# Why an asset is locked that no plan knows of.
+REHEARSED = "asked for in a rehearsal"
+
 
 @dataclass(frozen=True)
 class LockedAsset:

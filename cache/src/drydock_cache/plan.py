@@ -67,12 +67,13 @@ def make_plan(
     workerd: Path,
     environ: Mapping[str, str] | None = None,
     machine: NpmPlatform | None = None,
+    pylocks: Path | None = None,
 ) -> Plan:
     """Ask the runtime, pywrangler, uv and the lock files what the Workers in these folders need.
 
-    `environ` (the process's own by default) and `machine` say for which clients and which platform. Reaches nothing
-    outside. Raises DrydockError for a folder that is no Worker, a lock that cannot be read, or a runtime that cannot be
-    asked.
+    `environ` (the process's own by default) and `machine` say for which clients and which platform. A Worker's pylock.toml
+    lies in its folder, or in `pylocks` as FOLDER.toml, where its folder is not where it was synced. Reaches nothing outside.
+    Raises DrydockError for a folder that is no Worker, a lock that cannot be read, or a runtime that cannot be asked.
     """
     environ = os.environ if environ is None else environ
     answers: dict[RuntimeChoice, RuntimeNeeds] = {}
@@ -87,7 +88,7 @@ def make_plan(
                     answers[choice] = ask_runtime(workerd, choice)
                 assets += _runtime_assets(config, workerd, choice, answers[choice])
                 notes += answers[choice].notes
-            sync_assets, sync_notes, is_resolved = _sync_assets(config, folder, environ)
+            sync_assets, sync_notes, is_resolved = _sync_assets(config, folder, environ, pylocks)
             assets += sync_assets
             notes += sync_notes
             unresolved |= set() if is_resolved else {config.name}
@@ -105,7 +106,9 @@ def _runtime_assets(config: WranglerConfig, workerd: Path, choice: RuntimeChoice
     return [Asset(url, kind, digest, None, reason, config.name) for url, kind, digest in (*bundle, *stdlib)]
 
 
-def _sync_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str]) -> tuple[list[Asset], list[str], bool]:
+def _sync_assets(
+    config: WranglerConfig, folder: Path, environ: Mapping[str, str], pylocks: Path | None
+) -> tuple[list[Asset], list[str], bool]:
     """What pywrangler sync downloads, notes, and whether the packages are known.
 
     Nothing without dependencies, since the worker image brings the runtime's SDK itself.
@@ -117,6 +120,8 @@ def _sync_assets(config: WranglerConfig, folder: Path, environ: Mapping[str, str
     assets = [Asset(url, AssetKind.INTERPRETER, None, None, reason, config.name) for url in needs.archives]
     notes = list(needs.notes)
     lock = folder / "pylock.toml"
+    if pylocks is not None and not lock.is_file():
+        lock = pylocks / f"{folder.name}.toml"
     if lock.is_file():
         assets += [
             Asset(

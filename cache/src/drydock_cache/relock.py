@@ -7,14 +7,14 @@ from drydock_cache.digest import Digest
 from drydock_cache.errors import ConfigError
 from drydock_cache.following import Conflict
 from drydock_cache.keys import CacheKey, normalise_url
-from drydock_cache.locked import Lock, LockedAsset, LockedPage
+from drydock_cache.locked import REHEARSED, Lock, LockedAsset, LockedPage
 from drydock_cache.plan import Asset, AssetKind, Plan
 
 
 def wanted_assets(plan: Plan, locked: Lock) -> dict[str, Asset]:
     """Return what is to be locked, by normalised URL: what the plan names, and what no plan can know.
 
-    That is what was added by hand or by a rehearsal (kind "other"), and the wheels of Workers that have no pylock.toml at
+    That is what was added by hand (kind "other") or by a rehearsal, and the wheels of Workers that have no pylock.toml at
     the moment. Digests stay as the plan has them.
     """
     before = {asset.url: asset for asset in locked.assets}
@@ -27,8 +27,9 @@ def wanted_assets(plan: Plan, locked: Lock) -> dict[str, Asset]:
             workers |= unresolved & set(before[url].workers)
         wanted[url] = replace(asset, url=url, worker=", ".join(sorted(workers)))
     for url, old in before.items():
-        kept = set(old.workers) if old.kind is AssetKind.OTHER else set(old.workers) & unresolved
-        if url not in wanted and (old.kind is AssetKind.OTHER or (old.kind is AssetKind.WHEEL and kept)):
+        added = old.kind is AssetKind.OTHER or old.why == REHEARSED
+        kept = set(old.workers) if added else set(old.workers) & unresolved
+        if url not in wanted and (added or (old.kind is AssetKind.WHEEL and kept)):
             wanted[url] = Asset(url, old.kind, old.digest, old.size, old.why, ", ".join(sorted(kept)))
     return wanted
 

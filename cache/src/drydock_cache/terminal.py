@@ -130,6 +130,7 @@ class WorkDisplay:
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
+        self._latest: TaskID | None = None
 
     def begin(self, name: str, total: int | None) -> Callable[[int], None]:
         """Announce work on `total` bytes, None where that is not known, and return what is told how many more are done."""
@@ -137,7 +138,15 @@ class WorkDisplay:
             say(name + (f" {total:,} bytes" if total else ""))
             return lambda _count: None
         task, progress = self._progress.add_task(name, total=total), self._progress
+        self._latest = task
         return lambda count: progress.advance(task, count)
+
+    def phase(self, name: str) -> None:
+        """Say what the latest work is at now, for as long as nobody knows: its bar moves without an end."""
+        if self._progress is None:
+            say(name)
+        elif self._latest is not None:
+            self._progress.update(self._latest, description=name, total=None, refresh=True)
 
 
 @contextmanager

@@ -235,5 +235,7 @@ def test_a_bar_is_drawn_on_a_terminal(sides: Sides) -> None:
         shown = os.read(ours, 1 << 20).decode()
         os.close(ours)
         assert f"{command[1]}ing" in shown
+        assert "syncing to the disk" in shown
+        assert ("naming" in shown) == (command[1] == "import")
         assert "\x1b[" in shown
         assert b"\x1b" not in done.stdout

@@ -113,6 +113,30 @@ def test_ctrl_c_leaves_a_store_that_goes_on(sides: Sides, tmp_path: Path) -> Non
     assert rows(sides.far) == rows(sides.near)
 
 
+@pytest.mark.parametrize("phase", ["syncing to the disk", "naming 1,000 blobs"])
+def test_ctrl_c_after_the_last_byte_was_read_leaves_a_store_that_goes_on(sides: Sides, phase: str) -> None:
+    """While what was read is synced, and while it gets its names: the store is as before, or as after."""
+    shutil.rmtree(sides.near)
+    fill(sides.near, [20_000] * 1_000, os.urandom(20_000))
+    (archive,) = sides.export()
+    drydock = str(Path(sys.executable).with_name("drydock"))
+    command = [drydock, "import", str(archive.path), "--key", str(sides.key.signer), "--store", str(sides.far)]
+    put(sides.far, url(5_000), b"mine", 10.0)
+    before = rows(sides.far)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert any(phase in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode in (130, 0)
+    after = [*before, *rows(sides.near)]
+    assert sorted(rows(sides.far)) == sorted(before if process.returncode else after)
+    assert not list((sides.far / "staging").iterdir())
+    subprocess.run(command, capture_output=True, check=True)
+    assert sorted(rows(sides.far)) == sorted(after)
+    subprocess.run([drydock, "verify", "--store", str(sides.far)], capture_output=True, check=True)
+
+
 @pytest.mark.parametrize(("kind", "times"), [("many small", 8), ("few large", 3)])
 def test_speed_is_near_that_of_tar_and_zstd(sides: Sides, tmp_path: Path, kind: str, times: int) -> None:
     """A few times what `tar | zstd` takes for the same files, although everything is hashed, signed, synced and indexed.

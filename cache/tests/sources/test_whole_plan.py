@@ -91,6 +91,27 @@ def test_a_worker_that_was_never_synced_is_noted(workerd: Callable[[str], Path],
 
 
 @pytest.mark.online
+def test_a_pylock_may_lie_where_the_worker_was_synced(
+    workerd: Callable[[str], Path], pywrangler_path: str, tmp_path: Path
+) -> None:
+    """In a container that is another place than the sources; one beside the sources counts more."""
+    worker = _worker(tmp_path / "folder", env={})
+    (worker / "pyproject.toml").write_text('[project]\nname = "hello"\nversion = "0"\ndependencies = ["fastapi"]\n')
+    (tmp_path / "pylocks").mkdir()
+    (tmp_path / "pylocks" / "folder.toml").write_text(_pylock("cd" * 32))
+
+    def wheels() -> list[Digest | None]:
+        environ = {"PATH": pywrangler_path, "HOME": str(tmp_path)}
+        plan = make_plan([worker], workerd(_NEWEST), environ, pylocks=tmp_path / "pylocks")
+        assert plan.unresolved == ()
+        return [asset.digest for asset in plan.assets if asset.kind is AssetKind.WHEEL]
+
+    assert wheels() == [Digest("cd" * 32)]
+    (worker / "pylock.toml").write_text(_pylock(_HEX))
+    assert wheels() == [Digest(_HEX)]
+
+
+@pytest.mark.online
 def test_two_locks_that_disagree_about_one_url_stop_the_plan(
     workerd: Callable[[str], Path], pywrangler_path: str, tmp_path: Path
 ) -> None:

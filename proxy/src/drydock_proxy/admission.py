@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,11 @@ def read_token(path: Path | None) -> str:
         return ""
     try:
         token = path.read_text(encoding="ascii").strip()
+    except PermissionError:
+        raise ConfigError(
+            f"The token file {path} cannot be read: it belongs to another user than {os.geteuid()}, who runs this.",
+            "Keep it in a folder that only you may enter (mode 0700), and let the file be read: chmod 644 FILE",
+        ) from None
     except OSError as error:
         raise ConfigError(f"The token file {path} cannot be read: {error.strerror}.", _make_token(path)) from None
     except UnicodeDecodeError:

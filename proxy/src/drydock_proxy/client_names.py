@@ -5,10 +5,14 @@ import contextlib
 import ipaddress
 import re
 import socket
+import time
+from collections.abc import Callable
 
 # <project>-<service>-<number>.<network>, or with run-<id> in place of the number for `docker compose run`.
 _CONTAINER = re.compile(r"(?P<name>[^.]+?)-(?:run-[0-9a-f]+|\d+)\.(?P<network>[^.]+)")
 _LOOK_UP_SECONDS = 2.0
+# Docker gives an address to the next container as soon as one is gone, which takes longer than this.
+_SAME_CONTAINER_SECONDS = 0.5
 
 
 def service_name(host: str) -> str:
@@ -23,32 +27,34 @@ def service_name(host: str) -> str:
 class ClientNames:
     """Learns names beside everything else; a client without one is known by its address alone.
 
+    A name is that of whoever has the address now: one after the other, several containers have the same.
     Only private addresses are looked up, and none when `asking` is false: offline nothing at all is sent out.
     """
 
     def __init__(self, *, asking: bool) -> None:
-        self.known: dict[str, str] = {}
         self._asking = asking
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, tuple[float, asyncio.Task[str]]] = {}
 
-    def learn(self, address: str) -> None:
-        """Begin to look an address up, once."""
-        if not self._asking or address in self.known or not _is_private(address):
+    def learn(self, address: str, tell: Callable[[str], None]) -> None:
+        """Look an address up and tell its name, empty where it has none; misses of one moment share a look-up."""
+        if not self._asking or not _is_private(address):
             return
-        self.known[address] = ""
-        task = asyncio.create_task(self._look_up(address), name=f"name of {address}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        asked, task = self._asked.get(address, (0.0, None))
+        if task is None or time.monotonic() - asked > _SAME_CONTAINER_SECONDS:
+            task = asyncio.create_task(self._look_up(address), name=f"name of {address}")
+            self._asked[address] = time.monotonic(), task
+        task.add_done_callback(lambda done: None if done.cancelled() else tell(done.result()))
 
     async def settled(self) -> None:
         """Wait for the names that are being looked up."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(task for _, task in self._asked.values()), return_exceptions=True)
 
-    async def _look_up(self, address: str) -> None:
+    async def _look_up(self, address: str) -> str:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(_LOOK_UP_SECONDS):
                 found = await asyncio.to_thread(socket.gethostbyaddr, address)
-            self.known[address] = service_name(found[0])
+            return service_name(found[0])
+        return ""
 
 
 def _is_private(address: str) -> bool:

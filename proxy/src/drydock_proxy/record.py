@@ -1,7 +1,7 @@
 """A record of what clients asked for: how much the store answered, and each miss with who asked; the proof of a run."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 _MOST_MISSES = 10_000
@@ -35,7 +35,10 @@ class Asked:
 
 @dataclass
 class Miss:
-    """What the store did not have for one client: the last status that it got, and how often it asked."""
+    """What the store did not have for one client: the last status that it got, and how often it asked.
+
+    `service` is its name, empty until it is learnt, or where it has none.
+    """
 
     method: str
     url: str
@@ -43,17 +46,22 @@ class Miss:
     agent: str
     status: int
     count: int = 0
+    service: str = ""
+
+    def asked_by(self, service: str) -> None:
+        """Note who asked."""
+        self.service = service
 
 
 @dataclass
 class Record:
     """What was asked for since `started` (seconds since the epoch); `connections` is the count of upstream ones at that time.
 
-    `on_miss` is told the client's address of each miss, so that its name can be learnt while it has one.
+    `on_miss` is told the client's address of each miss, and whom to tell its name, which it has no longer than it runs.
     """
 
     connections: int = 0
-    on_miss: Callable[[str], None] = lambda _client: None
+    on_miss: Callable[[str, Callable[[str], None]], None] = lambda _client, _tell: None
     started: float = field(default_factory=time.time)
     hits: int = 0
     misses: int = 0
@@ -84,8 +92,8 @@ class Record:
         """Every miss, in the order in which they came first."""
         return self._missed.values()
 
-    def snapshot(self, connections: int, names: Mapping[str, str]) -> dict[str, object]:
-        """Return everything as one JSON-ready mapping; `names` are those of clients by address."""
+    def snapshot(self, connections: int) -> dict[str, object]:
+        """Return everything as one JSON-ready mapping."""
         return {
             "started": self.started,
             "upstream_connections": connections - self.connections,
@@ -94,7 +102,7 @@ class Record:
             "refused": self.refused,
             "bytes_from_store": self.bytes_from_store,
             "bytes_from_upstream": self.bytes_from_upstream,
-            "missed": [vars(miss) | {"service": names.get(miss.client, "")} for miss in self.missed],
+            "missed": [vars(miss) for miss in self.missed],
             "left_out": self.left_out,
         }
 
@@ -106,6 +114,6 @@ class Record:
                 self.left_out += 1
                 return
             miss = self._missed[key] = Miss(asked.method, asked.url, asked.client, asked.agent, asked.status)
-            self.on_miss(asked.client)
+            self.on_miss(asked.client, miss.asked_by)
         miss.status = asked.status
         miss.count += 1

@@ -8,7 +8,7 @@ from aiohttp import web
 from drydock_cache.egress import Mode
 from drydock_cache.exchange import Exchange
 from drydock_cache.lock_format import render_lock
-from drydock_cache.locked import Lock, LockedAsset
+from drydock_cache.locked import REHEARSED, Lock, LockedAsset
 from drydock_cache.overview import asset_kind
 from drydock_cache.page_locks import used_pages
 from drydock_cache.policy import Policy
@@ -82,7 +82,7 @@ class Rehearsals:
         return {
             "mode": mode.value,
             "ended": time.time(),
-            **record.snapshot(self._upstream.connections_tried, self._names.known),
+            **record.snapshot(self._upstream.connections_tried),
             "versions": {"drydock": version("drydock-proxy"), "mitmproxy": version("mitmproxy")},
             # what a lock needs so that each miss is a hit the next time, as the text of a lock
             "entries": render_lock(entries),
@@ -92,13 +92,13 @@ class Rehearsals:
         clients: dict[str, set[str]] = {}
         for miss in record.missed:
             # addresses change from run to run, and a lock must not
-            clients.setdefault(miss.url, set()).update(filter(None, [self._names.known.get(miss.client)]))
+            clients.setdefault(miss.url, set()).update(filter(None, [miss.service]))
         assets = []
         for url, names in clients.items():
             stored = self._store.index.get(url, lambda _: "")
             if stored is not None and not stored.vary and stored.status == 200:
                 blob, workers = stored.blob, tuple(sorted(names))
-                assets.append(LockedAsset(url, blob.digest, blob.size, asset_kind(url), workers, "asked for in a rehearsal"))
+                assets.append(LockedAsset(url, blob.digest, blob.size, asset_kind(url), workers, REHEARSED))
         pages = used_pages(self._store, self._policy, record.started) if clients else []
         return Lock.of(assets, (page for page in pages if page.url in clients))
 

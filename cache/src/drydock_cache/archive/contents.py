@@ -52,13 +52,13 @@ def gather(store: Store, pinned: Collection[Digest] = (), inventory: Collection[
     """
     sizes = {blob.digest: blob.size for blob in store.blobs.all()}
     present, absent = [], []
-    for stored in sorted(store.responses(), key=lambda stored: stored.key):
+    for stored in sorted(store.responses(), key=lambda stored: (stored.key.url, stored.key.variant)):
         if sizes.get(stored.blob.digest) == stored.blob.size:
             present.append(stored)
         else:
             absent.append(stored.key.url)
     wanted = {stored.blob.digest for stored in present} | store.index.pages_held().keys() | set(pinned)
-    blobs = [Blob(digest, sizes[digest]) for digest in sorted(wanted & sizes.keys())]
+    blobs = [Blob(digest, sizes[digest]) for digest in sorted(wanted & sizes.keys(), key=lambda digest: digest.hex)]
     return Contents(
         tuple(present),
         tuple(blob for blob in blobs if blob.digest not in inventory),

@@ -28,6 +28,7 @@ from drydock_cache.errors import StoreError
 from drydock_cache.store import Store
 
 type Progress = Callable[[int], None]
+type Phase = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -56,24 +57,31 @@ class Imported:
 
 
 def import_archive(
-    paths: Sequence[Path], root: Path, wanted: Wanted, begin: Callable[[int], Progress], *, dry_run: bool = False
+    paths: Sequence[Path],
+    root: Path,
+    wanted: Wanted,
+    begin: Callable[[int], Progress],
+    *,
+    dry_run: bool = False,
+    phase: Phase = lambda _: None,
 ) -> Imported:
     """Import an archive into the store at `root`; `begin` is told how many bytes come and returns what counts them.
 
+    `phase` is told what happens once all of them were read.
     Raise ArchiveError for an archive that is refused, and StoreError; the store is then as it was. Killed at any point, it is
     as before or as after: blobs that no row names are invisible, and rows appear in one transaction.
     """
     with closing(open_archive(paths)) as source, opened(source, wanted.trust, wanted.max_total) as archive:
         if not dry_run:
             with closing(Store.open(root)) as store:
-                return _import(store, archive, wanted, begin(archive.listing.total))
+                return _import(store, archive, wanted, begin(archive.listing.total), phase)
         if not (root / "index.sqlite").exists():
             return _rehearse(None, archive, wanted, begin(archive.listing.total))
         with closing(Store.open_read_only(root)) as store:
             return _rehearse(store, archive, wanted, begin(archive.listing.total))
 
 
-def _import(store: Store, archive: Archive, wanted: Wanted, progress: Progress) -> Imported:
+def _import(store: Store, archive: Archive, wanted: Wanted, progress: Progress, phase: Phase) -> Imported:
     if store.read_only is not None:
         raise store.read_only
     _check_held(store, archive)
@@ -85,7 +93,9 @@ def _import(store: Store, archive: Archive, wanted: Wanted, progress: Progress) 
     with intake(store) as taken:
         _check_room(store, archive, wanted)
         archive.read(lambda name, size: _sink(taken, wanted, locks, progress, name, size))
+        phase("syncing to the disk")
         taken.settle()
+        phase(f"naming {archive.listing.head.blobs:,} blobs")
         try:
             with store.blobs.lock():  # nothing is collected between a blob's appearance and its row
                 written = taken.publish()
@@ -176,7 +186,8 @@ def _incomplete(blob: Blob) -> ArchiveError:
 
 
 def _check_room(store: Store, archive: Archive, wanted: Wanted) -> None:
-    needed = sum(blob.size for blob in archive.listing.blobs() if not store.blobs.has(blob.digest))
+    there = store.blobs.names()
+    needed = sum(blob.size for blob in archive.listing.blobs() if blob.digest.hex not in there)
     needed += archive.listing.sizes.get(IMAGES, 0) if wanted.images is not None else 0
     status = os.statvfs(store.root)
     free = status.f_bavail * status.f_frsize

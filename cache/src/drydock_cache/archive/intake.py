@@ -23,6 +23,7 @@ class Intake:
     def __init__(self, store: Store, folder: StagingFolder) -> None:
         self._store = store
         self._folder = folder
+        self._prefix = f"{folder.path}/"
         self._staged: list[Digest] = []
         self._present: list[Digest] = []
 
@@ -34,7 +35,7 @@ class Intake:
     @contextmanager
     def blob(self, blob: Blob) -> Iterator[Callable[[bytes], object]]:
         """Take the bytes of one blob; they count once the block ends without an error."""
-        with closing(BlobSink(self._store.blobs.path(blob.digest), self._folder.path / blob.digest.hex, blob.size)) as sink:
+        with closing(BlobSink(self._store.blobs.where(blob.digest), self._prefix + blob.digest.hex, blob.size)) as sink:
             yield sink.write
             (self._staged if sink.finish() else self._present).append(blob.digest)
 
@@ -53,12 +54,12 @@ class Intake:
                 raise StoreError(f"The blob {digest} was removed from the store meanwhile.", "Run drydock import again.")
         try:
             for digest in self._staged:
-                target = blobs.path(digest)
+                target = blobs.where(digest)
                 try:
-                    os.rename(self._folder.path / digest.hex, target)  # noqa: PTH104 - a Path for each would double its cost
+                    os.rename(self._prefix + digest.hex, target)  # noqa: PTH104 - a Path for each would double its cost
                 except FileNotFoundError:
-                    target.parent.mkdir(exist_ok=True)
-                    os.rename(self._folder.path / digest.hex, target)  # noqa: PTH104
+                    blobs.path(digest).parent.mkdir(exist_ok=True)
+                    os.rename(self._prefix + digest.hex, target)  # noqa: PTH104
             self._folder.sync()
         except OSError as error:
             raise unwritable(blobs.root, error) from error
@@ -68,7 +69,7 @@ class Intake:
 class BlobSink:
     """Compares what is written with the blob that is there; from the first difference on, or without one, stages it."""
 
-    def __init__(self, present: Path, staged: Path, size: int) -> None:
+    def __init__(self, present: str, staged: str, size: int) -> None:
         self._staged_at = staged
         self._done = 0
         self._staged = -1
@@ -112,12 +113,14 @@ class BlobSink:
             self._staged = os.open(self._staged_at, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
             self.close()
-            raise unwritable(self._staged_at, error) from error
+            raise unwritable(Path(self._staged_at), error) from error
         offset = 0
         while offset < self._done:
             data = os.pread(self._present, min(_PIECE, self._done - offset), offset)
             if not data:
-                raise StoreError(f"The blob {self._staged_at.name} changed while it was compared.", "Run drydock import again.")
+                raise StoreError(
+                    f"The blob {Path(self._staged_at).name} changed while it was compared.", "Run drydock import again."
+                )
             self._append(data)
             offset += len(data)
 
@@ -127,7 +130,7 @@ class BlobSink:
             while view:
                 view = view[os.write(self._staged, view) :]
         except OSError as error:
-            raise unwritable(self._staged_at, error) from error
+            raise unwritable(Path(self._staged_at), error) from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import IO, Any
 
 from drydock_cache.archive.layout import BLOBS, FORMAT, MANIFEST, MAX_LOCK, MAX_MEMBERS, VERSION, ArchiveError, order
-from drydock_cache.archive.rows import decode, encode, refused, response, row, whole
+from drydock_cache.archive.rows import believed_response, decode, encode, refused, response, row, whole
 from drydock_cache.blobs import Blob
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DrydockError
@@ -91,12 +91,20 @@ class Manifest:
             raise refused(1, "does not lead to members in their order, each once")
         self.listing = Listing(head, dict(sorted(sizes.items(), key=lambda item: order(item[0]))), held)
         self._rows_at = (file.tell(), self._number)
+        self._believed = False
 
     def responses(self) -> Iterator[StoredResponse]:
-        """Yield the stored responses, ordered by URL and variant; raise ArchiveError for what cannot be believed."""
+        """Yield the stored responses, ordered by URL and variant; raise ArchiveError for what cannot be believed.
+
+        What was read to its end once is not checked again: nobody else writes the file that it lies in.
+        """
         sizes = {blob.digest: blob.size for blob in (*self.listing.blobs(), *self.listing.held)}
         position, self._number = self._rows_at
         self._file.seek(position)
+        if self._believed:
+            for _ in range(self.listing.head.responses):
+                yield believed_response(self._file.readline(_MAX_LINE), sizes)
+            return
         last = None
         for _ in range(self.listing.head.responses):
             stored = response(self._line(), self._number, sizes)
@@ -106,6 +114,7 @@ class Manifest:
             yield stored
         if self._file.read(1):
             raise refused(self._number + 1, "is one more than the first line says")
+        self._believed = True
 
     def _sized(self, kind: str, count: int) -> Iterator[tuple[str, int]]:
         for _ in range(count):

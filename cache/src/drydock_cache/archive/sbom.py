@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -42,7 +41,7 @@ def bill_of_materials(responses: Sequence[StoredResponse], as_of: float) -> byte
 def _component(stored: StoredResponse) -> dict[str, Any]:
     url = stored.key.url
     path = urlsplit(url).path
-    component: dict[str, Any] = {"type": "file", "bom-ref": url, "name": PurePosixPath(path).name or url}
+    component: dict[str, Any] = {"type": "file", "bom-ref": url, "name": _last(path) or url}
     if found := _package(path):
         kind, name, number = found
         component |= {"type": "library", "name": name, "version": number}
@@ -53,10 +52,14 @@ def _component(stored: StoredResponse) -> dict[str, Any]:
     return component
 
 
+def _last(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
 def _package(path: str) -> tuple[str, str, str] | None:
     """Return kind, name and version of the package that a URL's path names, where the path tells."""
     plain = unquote(path)
-    if wheel := _WHEEL.fullmatch(PurePosixPath(plain).name):
+    if wheel := _WHEEL.fullmatch(_last(plain)):
         return "pypi", re.sub(r"[-_.]+", "-", wheel["name"]).lower(), wheel["version"]
     if npm := _NPM.search(plain):
         base = npm["name"].rpartition("/")[2]

@@ -79,8 +79,12 @@ def write_archive(
     locks: Mapping[str, bytes],
     images: Images | None,
     progress: Callable[[int], None],
+    phase: Callable[[str], None] = lambda _: None,
 ) -> Written:
-    """Write the archive and return its parts; whatever fails, nothing of it remains. Raise ArchiveError or StoreError."""
+    """Write the archive and return its parts; whatever fails, nothing of it remains. Raise ArchiveError or StoreError.
+
+    `phase` is told what happens once everything was read.
+    """
     try:
         documents = {SBOM: bill_of_materials(contents.responses, contents.as_of)}
         documents |= {_lock_name(name): data for name, data in sorted(locks.items())}
@@ -108,6 +112,7 @@ def write_archive(
                 _file(compressed, IMAGES, file, images.size, images.digest, progress)
         compressed.write(END)
         compressed.finish()
+        phase("syncing to the disk")
         parts = output.finish()
     finally:
         output.abandon()
@@ -127,7 +132,7 @@ def _member(compressed: CompressedWriter, name: str, data: bytes) -> None:
 def _blob(compressed: CompressedWriter, store: Store, blob: Blob, progress: Callable[[int], None]) -> None:
     mend = "Check the store with drydock verify, then export again."
     try:
-        with store.blobs.path(blob.digest).open("rb") as file:
+        with open(store.blobs.where(blob.digest), "rb", buffering=0) as file:  # noqa: PTH123 - no Path for each of thousands
             _file(compressed, blob_name(blob.digest), file, blob.size, blob.digest, progress)
     except OSError as error:
         raise StoreError(f"The blob {blob.digest} cannot be read: {error.strerror}.", mend) from error

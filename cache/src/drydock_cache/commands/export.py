@@ -89,6 +89,7 @@ def export(
                 {one.path.name: one.path.read_bytes() for one in locks.files if one.lock.digests()},
                 saved,
                 display.begin("exporting", total(contents, saved)),
+                display.phase,
             )
     finally:
         opened.close()

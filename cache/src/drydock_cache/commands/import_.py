@@ -60,7 +60,9 @@ def import_(
     if locks is not None and not locks.is_dir():
         raise ArchiveError(f"--locks {locks} is no folder.", f"mkdir -p {locks}")
     with terminal.work_display() as display:
-        done = import_archive(files, store, wanted, lambda total: display.begin("importing", total), dry_run=dry_run)
+        done = import_archive(
+            files, store, wanted, lambda total: display.begin("importing", total), dry_run=dry_run, phase=display.phase
+        )
     _report(done, dry_run=dry_run, checked=key is not None)
     if not dry_run:
         if locks is not None:

@@ -148,12 +148,25 @@ def _check(output: Path, locks: Locks, wanted: Mapping[str, Asset], registries: 
                 refuse_conflicts(opened, locks)
             except LockConflictError as error:
                 sentences += [conflict.clause for conflict in error.conflicts]
+            sentences += _other_sizes(opened, locks)
     for sentence in sentences:
         terminal.result(sentence)
     if sentences:
         difference = _number(len(sentences), "difference")
         raise ConfigError(f"{output} is out of date: {difference}.", "Write it anew: drydock lock")
     terminal.say(f"{output} is up to date: {_count(locks.lock)}")
+
+
+def _other_sizes(store: Store, locks: Locks) -> list[str]:
+    """Say which entries have another size than the blobs that they name, as far as the store has those."""
+    sizes = {blob.digest: blob.size for blob in store.blobs.all()}
+    entries = [(one.url, one.digest, one.size) for one in locks.assets]
+    entries += [(one.url, one.digest, one.size) for one in locks.pages]
+    return [
+        f"{url}: the size is locked as {size:,} bytes; {digest} has {sizes[digest]:,}"
+        for url, digest, size in entries
+        if sizes.get(digest, size) != size
+    ]
 
 
 def _says_something(path: Path) -> bool:

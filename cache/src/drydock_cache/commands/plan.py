@@ -22,11 +22,14 @@ def plan(
     workers: WorkersArgument = None,
     workerd: WorkerdOption = None,
     output: Annotated[Path | None, typer.Option(help="Where to write the plan; standard output by default.")] = None,
+    pylocks: Annotated[
+        Path | None, typer.Option(help="Where FOLDER.toml is the pylock.toml of a Worker whose folder has none.")
+    ] = None,
 ) -> None:
     """Write what the Workers need before they start as JSON; reaches nothing outside."""
     if not workers:
         raise ConfigError("There is nothing to plan for.", "Name one or more Workers' folders: drydock plan workers/hello")
-    text = plan_to_json(make_plan(workers, find_workerd(workerd)))
+    text = plan_to_json(make_plan(workers, find_workerd(workerd), pylocks=pylocks))
     if output is None:
         terminal.result(text.rstrip("\n"))
         return
