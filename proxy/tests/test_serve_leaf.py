@@ -297,6 +297,7 @@ def forged(host: str, directory: Path) -> Path:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.fault("39")
 def test_clients_refuse_a_leaf_outside_the_constraints(client: Client, authority: Authority, ca: Path, tmp_path: Path) -> None:
     """Whoever stole the CA's key can use it for the policy's hosts alone; the same forgery for one of those is accepted."""
     with plain_server(forged(HOST, tmp_path / "state")) as port:
@@ -306,6 +307,7 @@ def test_clients_refuse_a_leaf_outside_the_constraints(client: Client, authority
 
 
 @pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.fault("39")
 def test_clients_refuse_a_leaf_for_an_address(client: Client, authority: Authority, ca: Path, tmp_path: Path) -> None:
     """The CA cannot speak for IP addresses, which the policy does not list."""
     with plain_server(forged("127.0.0.1", tmp_path / "state")) as port:

@@ -89,6 +89,13 @@ ROWS: Mapping[str, Row] = {
     "32": Row("read-only store"),
     "33": Row("endless or oversize body"),
     "34": Row("two proxies, one store"),
+    "35": Row("clock skew and leaps", {"miss": "the row is about hits; a client must verify before it asks for either"}),
+    "36": Row("end of leaf and CA", alone=_OWN),
+    "37": Row("rotation of the CA", {"miss": "what a client verifies comes before its request, and is the same for both"}),
+    "38": Row("permissions of the CA's keys", alone=_OWN),
+    "39": Row(
+        "scope of the CA", alone="clients are shown a leaf for a host outside the policy, which the proxy itself never makes"
+    ),
     "40": Row("addresses that must not be reached", {"hit": _REFUSED}),
     "41": Row("open proxy", {"hit": _REFUSED}),
     "42": Row("Host, SNI and authority disagree"),

@@ -75,6 +75,7 @@ def served(authority: Authority, tmp_path: Path, start_proxy: StartProxy) -> Run
     return proxy
 
 
+@pytest.mark.fault("37", path="hit")
 def test_rotation_needs_nothing_of_clients(served: RunningProxy, tmp_path: Path, way: Way) -> None:
     """F37: clients that fetched the root before verify the next intermediate, and connections that are open go on."""
     root = tmp_path / "fetched-before.pem"
@@ -181,10 +182,11 @@ def leaping(clock: Clock, authority: Authority, tmp_path: Path, start_proxy: Sta
     return proxy
 
 
-def verified(proxy: RunningProxy, clock: Clock) -> str:
+def verified(proxy: RunningProxy, clock: Clock, way: Way = Way.SNI) -> str:
     """Fetch /a with a curl that lives in the same time and verifies; return what it prints."""
     host, port = proxy.tls_address
-    to = ["--connect-to", f"::{host}:{port}", "--cacert", str(proxy.ca), "--max-time", "20"]
+    to = ["--proxy", proxy.proxy_url] if way is Way.CONNECT else ["--connect-to", f"::{host}:{port}"]
+    to += ["--cacert", str(proxy.ca), "--max-time", "20"]
     command = ["curl", "--disable", "-sS", "--write-out", " %{http_code}", *to, f"https://{HOST}/a"]
     done = subprocess.run(command, capture_output=True, text=True, env=clock.environment, timeout=60, check=False)
     return done.stdout if done.returncode == 0 else done.stderr
@@ -203,12 +205,13 @@ def unverified(proxy: RunningProxy) -> list[x509.Certificate]:
 
 
 @needs_faketime
-def test_no_leap_of_the_clock_leaves_an_expired_leaf_in_use(leaping: RunningProxy, clock: Clock) -> None:
+@pytest.mark.fault("35", path="hit")
+def test_no_leap_of_the_clock_leaves_an_expired_leaf_in_use(leaping: RunningProxy, clock: Clock, way: Way) -> None:
     """F35, F36: ±2 d, +192 d, +200 d, two years and back: each time a client of that time verifies, and it is a hit."""
     root = x509.load_pem_x509_certificate(leaping.ca.read_bytes())
     for days in (2, -2, 192, 200, 730, 0):
         now = datetime.fromtimestamp(clock.leap(days), UTC)
-        assert verified(leaping, clock) == "kept 200", f"{days} days"
+        assert verified(leaping, clock, way) == "kept 200", f"{days} days"
         leaf, intermediate = unverified(leaping)
         assert leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc
         assert (leaf.not_valid_after_utc - now).days >= 7
@@ -218,6 +221,7 @@ def test_no_leap_of_the_clock_leaves_an_expired_leaf_in_use(leaping: RunningProx
 
 
 @needs_faketime
+@pytest.mark.fault("36")
 def test_a_leaf_is_renewed_a_week_before_its_end_and_not_at_each_handshake(leaping: RunningProxy, clock: Clock) -> None:
     """F36: the same leaf for 39 days, another one two days later, when the first had 19 days to live."""
     (first, _) = unverified(leaping)
@@ -230,6 +234,7 @@ def test_a_leaf_is_renewed_a_week_before_its_end_and_not_at_each_handshake(leapi
 
 
 @needs_faketime
+@pytest.mark.fault("36")
 def test_the_end_of_the_ca_is_announced_everywhere_and_then_final(leaping: RunningProxy, clock: Clock) -> None:
     """F36: 30 days before, log, readiness, page and metrics say it with the command; after the end the proxy is not ready."""
 
@@ -257,6 +262,7 @@ def test_the_end_of_the_ca_is_announced_everywhere_and_then_final(leaping: Runni
 
 @needs_faketime
 @pytest.mark.parametrize(("days", "says"), [(5 * 365 + 1, "ended on"), (-4, "is later than this machine's clock")])
+@pytest.mark.fault("36")
 def test_a_clock_outside_the_time_of_the_ca_stops_the_start(
     tmp_path: Path, clock: Clock, start_proxy: StartProxy, days: float, says: str
 ) -> None:
@@ -273,6 +279,7 @@ def test_a_clock_outside_the_time_of_the_ca_stops_the_start(
 # ---- Keys ---------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("38")
 def test_loose_permissions_stop_the_start(tmp_path: Path, start_proxy: StartProxy) -> None:
     """F38: the sentence has both ways to mend it."""
     state = tmp_path / "proxy" / "state"
@@ -293,6 +300,7 @@ def test_the_ca_of_an_earlier_version_is_replaced_with_a_word(tmp_path: Path, st
     assert not former.exists()
 
 
+@pytest.mark.fault("38")
 def test_no_key_leaves_the_folder(served: RunningProxy, tmp_path: Path) -> None:
     """F38: neither journal nor status nor store nor an export archive, unpacked, has a byte run of any key."""
     archive = tmp_path / "out.drydock"

@@ -58,6 +58,8 @@ class Server:
         self._listeners = listeners
         self._log = log
         self._names: WeakKeyDictionary[ssl.SSLObject | ssl.SSLSocket, str] = WeakKeyDictionary()
+        self._shaking: set[socket.socket] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
@@ -80,29 +82,41 @@ class Server:
             self._loop.close()
 
     async def _serve(self) -> None:
-        accepting = [asyncio.create_task(self._accept(listener)) for listener in self._listeners]
+        for listener in self._listeners:
+            context = None
+            if (shown := listener.certificates) is not None:
+                context = shown.authority.by_name(shown.names, shown.default, self._names.__setitem__)
+            self._loop.add_reader(listener.socket, self._accept, listener.socket, context)
         await self._stopping.wait()
         for listener in self._listeners:
+            self._loop.remove_reader(listener.socket)
             listener.socket.close()
+        await self._end_handshakes()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*accepting, *tasks, return_exceptions=True)
-        for _ in range(3):  # what was cancelled in its handshake is closed in the loop's next turns
-            await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._loop.shutdown_default_executor()
 
-    async def _accept(self, listener: Listener) -> None:
-        context = None
-        if listener.certificates is not None:
-            shown = listener.certificates
-            context = shown.authority.by_name(shown.names, shown.default, self._names.__setitem__)
-        answering: set[asyncio.Task[None]] = set()
-        while True:
-            connection, _ = await self._loop.sock_accept(listener.socket)
-            task = asyncio.create_task(self._guard(connection, context, self._log.connected()))
-            answering.add(task)
-            task.add_done_callback(answering.discard)
+    async def _end_handshakes(self) -> None:
+        """Have handshakes fail: asyncio leaves the transport of one that is cancelled before it began open for ever."""
+        deadline = self._loop.time() + STOP_SECONDS / 2
+        while self._shaking and self._loop.time() < deadline:
+            for connection in self._shaking:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            await asyncio.sleep(0.001)
+
+    def _accept(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # it left already
+            return
+        connection.setblocking(False)
+        self._shaking.add(connection)  # from here on: a task that is cancelled before it began would close nothing
+        task = asyncio.create_task(self._guard(connection, context, self._log.connected()))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     async def _guard(self, connection: socket.socket, context: ssl.SSLContext | None, number: int) -> None:
         try:
@@ -124,6 +138,8 @@ class Server:
             self._log.shook_hands(Handshake(number, None, str(error)))
             connection.close()
             return
+        finally:
+            self._shaking.discard(connection)
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
         name = None
         if context is not None:
