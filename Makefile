@@ -12,7 +12,7 @@ ARGS ?=
 # Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
 export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
 
-.PHONY: help up down warm lock rehearse airgap-check export import new migrate register-commands test audit soak bench bench-quick bench-felt lint logs shell clean deploy ci-image ca ca-rotate
+.PHONY: help up down warm lock rehearse airgap-check export import doctor new migrate register-commands test audit soak bench bench-quick bench-felt lint logs shell clean deploy ci-image ca ca-rotate
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ export: ## Write the store into one signed file; FILE=team.drydock, IMAGES=1 add
 
 import: ## Verify such a file and take it into the store; FILE=team.drydock, KEY is the signer that export printed
 	@docker/tasks/carry import "$(FILE)" $(if $(KEY),--key "$(KEY)") $(ARGS)
+
+doctor: ## Find out why something fails: network, proxy, certificates, clients, clock, disk, Docker; JSON=1 for programs
+	@docker/tasks/doctor $(if $(JSON),--json)
 
 migrate: ## Apply D1 migrations, of every Worker that has any or of one; WORKER=platform-api, REMOTE=1 at Cloudflare
 	@REMOTE='$(REMOTE)' docker/tasks/migrate $(if $(filter-out file default,$(origin WORKER)),$(WORKER))

@@ -53,14 +53,14 @@ def test_workers_import_nothing_of_drydock() -> None:
     assert [(str(path), name) for path in sources("workers") for _, name in imported(path) if name in drydocks] == []
 
 
-def test_cryptography_stays_with_what_asks_the_runtime_and_what_signs() -> None:
-    """The certificates of the throw-away world that workerd is asked in, and the signatures of export archives."""
+def test_cryptography_stays_with_what_asks_the_runtime_what_signs_and_what_reads_chains() -> None:
+    """The certificates of the throw-away world that workerd is asked in, the signatures of export archives, and doctor."""
     users = {
         str(path.relative_to(ROOT / "cache/src/drydock_cache").parent)
         for path in sources("cache/src/drydock_cache")
         if "cryptography" in {name for _, name in imported(path)}
     }
-    assert users <= {"sources", "archive"}
+    assert users <= {"sources", "archive", "doctor"}
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,32 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     _results.print(grid)
 
 
+def findings(rows: Iterable[tuple[str, str, str, str, str, str, str]]) -> None:
+    """Print findings as a result: severity, place, area, subject, what, evidence, and what mends it.
+
+    A table on a terminal, or where FORCE_COLOR says that one is behind the pipe; otherwise a line each, with the evidence and
+    what mends it on lines of their own.
+    """
+    if not _results.is_terminal:
+        for severity, place, area, subject, what, evidence, mend in rows:
+            result(f"{severity.upper():7} {place:6} {area:12} {subject}: {what}")
+            if evidence and mend:
+                result(f"        seen: {evidence}")
+            if mend:
+                result(f"        mend: {mend}")
+        return
+    grid = Table("", "from", "what was looked at", "finding", box=None, header_style="bold", padding=(0, 1, 0, 0))
+    styles = {"fail": "bold red", "warn": "yellow", "ok": "green", "skipped": "dim"}
+    for severity, place, area, subject, what, evidence, mend in rows:
+        style = styles.get(severity, "")
+        lines = [escape(what)]
+        if mend:
+            lines += [f"[dim]seen[/] {escape(evidence)}"] if evidence else []
+            lines.append(f"[bold]mend[/] {escape(mend)}")
+        grid.add_row(f"[{style}]{severity}[/]", place, escape(f"{area}: {subject}"), "\n".join(lines))
+    _results.print(grid, soft_wrap=False)
+
+
 def fail(error: DrydockError) -> None:
     """Print an error as its sentence and, on a line of its own, what mends it."""
     _errors.print(f"error: {error.message}", markup=False, style="red", soft_wrap=True)

@@ -83,6 +83,11 @@ def read_certificates(path: Path) -> list[str]:
     return [block for file in _files(path) for block in _read(file)]
 
 
+def blocks_of(data: bytes) -> list[str]:
+    """Return the PEM blocks of certificates in a text."""
+    return [block.decode("ascii") for block in _BLOCK.findall(data)]
+
+
 def _files(path: Path) -> list[Path]:
     """Return the path itself, or the certificate files in it where it is a folder."""
     try:
@@ -106,7 +111,7 @@ def _read(file: Path) -> list[str]:
             f"The CA file {file} holds a private key: expected certificates alone.",
             "Keep the key where it belongs, and give a file without it: openssl x509 -in FILE -out CERTIFICATES.pem",
         )
-    blocks = [block.decode("ascii") for block in _BLOCK.findall(data)]
+    blocks = blocks_of(data)
     if not blocks and data[:1] == b"\x30":
         blocks = [ssl.DER_cert_to_PEM_cert(data)]  # whether it is one shows when it is loaded
     if not blocks:
