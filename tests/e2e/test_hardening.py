@@ -17,7 +17,13 @@ pytestmark = pytest.mark.timeout(600)
 
 OVERRIDES = [[], *([file.name] for file in sorted((REPOSITORY / "docker").glob("*.compose.yml")))]
 # Settings without which an override does not say what it would start.
-NEEDED = {"DRYDOCK_BIND": "127.0.0.9", "DRYDOCK_TEAM": "10.20.0.0/16", "DRYDOCK_TOKEN": "/dev/null", "CERTIFY_STORE": "x"}
+NEEDED = {
+    "DRYDOCK_BIND": "127.0.0.9",
+    "DRYDOCK_TEAM": "10.20.0.0/16",
+    "DRYDOCK_TOKEN": "/dev/null",
+    "CERTIFY_STORE": "x",
+    "DRYDOCK_TAG": "x",
+}
 # plan answers names itself, for which /etc/resolv.conf of its own container must be written; it has no network and no capability.
 WRITABLE = {"plan"}
 KEY = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+(?:[A-Za-z0-9+/=]{40,}\s+){2}")

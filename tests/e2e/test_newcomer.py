@@ -240,7 +240,8 @@ def test_a_machine_with_nothing_but_the_file_runs_the_workers(near: Clone, far: 
         "drydock-gateway",
     }
     assert set(loaded.values()) <= set(carried.values()), "the images are other ones than were carried"
-    far.typed("make up OFFLINE=1")
+    started = far.run("make up OFFLINE=1")
+    assert started.returncode == 0, started.stderr + far.run("docker compose logs --no-color proxy warm").stdout
     assert (far.status(8786), far.status(8785)) == (200, 200)
     assert {name: known for name, known in far.images().items() if known} == loaded, "an image was built"
     stats = far.typed(

@@ -7,10 +7,12 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 # <project>-<service>-<number>.<network>, or with run-<id> in place of the number for `docker compose run`.
 _CONTAINER = re.compile(r"(?P<name>[^.]+?)-(?:run-[0-9a-f]+|\d+)\.(?P<network>[^.]+)")
-_LOOK_UP_SECONDS = 2.0
+_LOOK_UP_SECONDS = 4.0
+_PAUSES = (0.0, 0.2)  # seconds: Docker's resolver does not know a container at once, and a busy one fails now and then
 # Docker gives an address to the next container as soon as one is gone, which takes longer than this.
 _SAME_CONTAINER_SECONDS = 0.5
 
@@ -33,6 +35,8 @@ class ClientNames:
 
     def __init__(self, *, asking: bool) -> None:
         self._asking = asking
+        # of its own: behind the work on files a look-up would come when the container is gone
+        self._threads = ThreadPoolExecutor(2, "client-names")
         self._asked: dict[str, tuple[float, asyncio.Task[str]]] = {}
 
     def learn(self, address: str, tell: Callable[[str], None]) -> None:
@@ -50,10 +54,12 @@ class ClientNames:
         await asyncio.gather(*(task for _, task in self._asked.values()), return_exceptions=True)
 
     async def _look_up(self, address: str) -> str:
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_LOOK_UP_SECONDS):
-                found = await asyncio.to_thread(socket.gethostbyaddr, address)
-            return service_name(found[0])
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_LOOK_UP_SECONDS):
+                    found = await asyncio.get_running_loop().run_in_executor(self._threads, socket.gethostbyaddr, address)
+                return service_name(found[0])
         return ""
 
 
