@@ -164,7 +164,8 @@ async def test_a_private_host_is_connected_to_where_the_policy_names_it(settings
         with pytest.raises((UpstreamError, TimeoutError)):
             async with asyncio.timeout(0.3):
                 await get(upstream, "https://10.255.255.1/")
-        assert upstream.connections_tried == 1
+        # one, and another where something answers there that is not believed: it is asked who signed its certificate
+        assert upstream.connections_tried >= 1
 
 
 async def test_the_next_address_is_tried_where_the_first_leads_nowhere(
@@ -283,7 +284,9 @@ async def test_a_corporate_proxy_that_re_signs_tls_is_believed_with_its_ca(
     own = Authority.create("Corporate test root")
     squid = start_squid(company(internet, bump=own, trust=authority_file))
     async with client(settings, **through(squid)) as upstream:
-        assert "DRYDOCK_CORPORATE_CA" in (await refused(upstream)).remedy
+        error = await refused(upstream)
+        assert "DRYDOCK_CORPORATE_CA" in error.remedy
+        assert "signed by CN=Corporate test root" in error.message
     async with client(settings, ca_files=(own.write(tmp_path / "own.pem"),), **through(squid)) as upstream:
         assert await get(upstream) == (200, BODY)
 
@@ -475,7 +478,7 @@ async def test_a_password_that_expires_is_tried_once(
         await (await upstream.tunnel("assets.example", 443)).aclose()
         squid.change_password("another")
         monkeypatch.setattr(proxy_account, "_ACCEPTED_SECONDS", 0.0)
-        await asyncio.sleep(2.5)  # so long Squid takes the old one
+        await asyncio.sleep(1.5)  # so long Squid takes the old one
         tunnels = [upstream.tunnel("assets.example", 443) for _ in range(20)]
         results = await asyncio.gather(*tunnels, return_exceptions=True)
     assert {getattr(one, "failure", one) for one in results} == {UpstreamFailure.PROXY_AUTH}

@@ -8,6 +8,7 @@ from drydock_cache.answer import shareable
 from drydock_cache.blobs import Blob
 from drydock_cache.download import FetchRequest, Head, Verdict
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.impostors import refuse_impostor
 from drydock_cache.index import Expected, StoredResponse
 from drydock_cache.keys import CacheKey
 
@@ -33,6 +34,7 @@ def judge_asset(url: str, head: Head) -> Verdict:
     page of a captive portal or a filter that comes with status 200.
     """
     shown = head.url.partition("?")[0]  # the query of a redirect's target may be a signature
+    refuse_impostor(url, head)
     if head.status in (206, 304):
         raise UpstreamError(
             UpstreamFailure.PROTOCOL, f"The upstream of {shown} answered a plain GET with {head.status}.", "Try again."
@@ -40,10 +42,11 @@ def judge_asset(url: str, head: Head) -> Verdict:
     if head.status != 200:
         return Verdict.PASS
     kind = (head.header("content-type") or "").partition(";")[0].strip().lower()
+    elsewhere = f" from {urlsplit(shown).hostname}" if urlsplit(shown).hostname != urlsplit(url).hostname else ""
     if kind == "text/html" and PurePosixPath(urlsplit(url).path).suffix.lower() not in _PAGES:
         raise UpstreamError(
             UpstreamFailure.NOT_THE_ASSET,
-            f"Instead of {shown} an HTML page came, as captive portals and filters send; it was not stored.",
+            f"Instead of {url} an HTML page came{elsewhere}, as captive portals and filters send; it was not stored.",
             "Log in to the network, or ask for the host to be allowed, then try again.",
         )
     if head.length == 0:

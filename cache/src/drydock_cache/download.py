@@ -59,7 +59,8 @@ class FetchRequest:
     """What to fetch and how to judge it.
 
     `judge` sees the head and says what becomes of the response, or raises UpstreamError for one that nobody may get;
-    `make` builds the stored response for the finished blob. `headers` are sent upstream as they are. With `lines`, parts of a
+    `make` builds the stored response for the finished blob; `inspect` sees the beginning of the content, or all of a short one,
+    before any client does, and raises UpstreamError, too. `headers` are sent upstream as they are. With `lines`, parts of a
     large file are asked for over several of them at once.
     """
 
@@ -72,6 +73,7 @@ class FetchRequest:
     kind: Kind = Kind.ASSET
     limits: Limits = field(default_factory=Limits)
     lines: Lines | None = None
+    inspect: Callable[[Head, bytes], None] | None = None
 
     def limit(self, status: int) -> int:
         """Return how many bytes of a response with this status are accepted."""

@@ -259,8 +259,9 @@ def _away(proxy: CorporateProxy, error: Exception) -> ProxyAwayError:
 
 def forbidden_address(host: str, address: str, reason: str) -> UpstreamError:
     """Return the error for a host that leads to an address that must not be reached."""
+    remedy = f'If it is a mirror of yours, add "{host}" to private_hosts under [upstream] in drydock.toml.'
+    if host != address:
+        remedy += f" If it is not, this network's DNS answers in its place: ask for {host} to be allowed, or set HTTPS_PROXY."
     return UpstreamError(
-        UpstreamFailure.FORBIDDEN_ADDRESS,
-        f"{host} resolves to {address}, {reason}; drydock does not connect there.",
-        f'If it is a mirror of yours, add "{host}" to private_hosts under [upstream] in drydock.toml.',
+        UpstreamFailure.FORBIDDEN_ADDRESS, f"{host} resolves to {address}, {reason}; drydock does not connect there.", remedy
     )

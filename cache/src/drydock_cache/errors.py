@@ -54,6 +54,7 @@ class UpstreamFailure(StrEnum):
     TOO_LARGE = "too-large"
     DIGEST_MISMATCH = "digest-mismatch"
     NOT_THE_ASSET = "not-the-asset"
+    FILTERED = "filtered"
     REDIRECTS = "redirects"
     DAMAGED = "damaged"
 

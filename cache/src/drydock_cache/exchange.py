@@ -41,7 +41,7 @@ class Exchange:
         self._fetcher = Fetcher(store, upstream)
         self._offline = upstream.settings.mode is Mode.OFFLINE
         self._passing_on = asyncio.Semaphore(_PASSED_ON_AT_ONCE)
-        self._pages = Pages(store, self._fetcher, offline=self._offline)
+        self._pages = Pages(store, self._fetcher, offline=self._offline, allows=self._allows)
         # what is stored answers as it would offline, so that a rehearsal meets the misses that are to come
         self.rehearsing = upstream.settings.mode is Mode.REHEARSAL
 
@@ -89,6 +89,13 @@ class Exchange:
         except ConfigError:
             return None
         return self._store.at_hand(url) if self._decide(url).action is Action.PIN else None
+
+    def _allows(self, url: str) -> bool:
+        """Say whether a client that is led to a URL may ask for it."""
+        try:
+            return self._decide(normalise_url(url)).action in (Action.PIN, Action.REVALIDATE, Action.TUNNEL)
+        except ConfigError:
+            return False
 
     def _decide(self, url: str) -> Decision:
         parts = urlsplit(url)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import httpx
@@ -29,6 +29,7 @@ _RETRIES = 20
 _PAUSE_SECONDS = 0.2
 _RETRIED_STATUSES = frozenset({502, 503, 504})
 _MAX_REDIRECTS = 5
+_INSPECTED = 64 << 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -114,7 +115,8 @@ class Fetcher:
     async def _take(self, download: Download, head: Head, response: httpx.Response, stages: list[Stage]) -> None:
         """Receive the content of a first answer, or what a later one adds to it."""
         if (partial := download.partial) is not None:
-            await self._receive(download, response, partial.check(download.request.key.url, head.status, head.headers))
+            skip = partial.check(download.request.key.url, head.status, head.headers)
+            await self._receive(download, response.aiter_raw(), skip)
             return
         verdict = download.request.judge(head)
         download.request.check_length(head)
@@ -123,12 +125,15 @@ class Fetcher:
         elif not head.delimited and download.request.expected is None:
             download.unstored = "with neither a length nor chunks, a cut would not be noticed"
             _log.warning("not stored: %s", download.unstored, extra=_about(download))
+        chunks = response.aiter_raw()
+        if download.request.inspect is not None:
+            chunks = await _inspected(download.request.key.url, download.request.inspect, head, chunks)
         download.content = await self._begin(download, head, stages)
         download.head.set_result(head)
         if download.request.lines is not None and download.storing and is_divisible(head):
             download.ahead = Ahead(self._upstream, download.request.lines, download.request, head, download.content)
             download.ahead.start()
-        await self._receive(download, response, 0)
+        await self._receive(download, chunks, 0)
 
     async def _begin(self, download: Download, head: Head, stages: list[Stage]) -> GrowingContent:
         checked = download.request.expected is not None
@@ -142,12 +147,11 @@ class Fetcher:
             _log.error("not stored: %s", error, extra=_about(download))
             return GrowingContent(None, checked=checked)
 
-    async def _receive(self, download: Download, response: httpx.Response, skip: int) -> None:
+    async def _receive(self, download: Download, chunks: AsyncIterator[bytes], skip: int) -> None:
         """Append the content to the download's, but for the first `skip` bytes, as far as nothing was fetched ahead."""
         content, ahead = download.content, download.ahead
         assert content is not None
         limit = download.request.limit(download.head.result().status)
-        chunks = response.aiter_raw()
         storable = content.storable
         try:
             async with Intake(content) as intake:
@@ -192,6 +196,24 @@ class Fetcher:
                     return
             url = _redirected(request.key.url, url, location)
         raise UpstreamError(UpstreamFailure.REDIRECTS, f"{request.key.url} redirects more than {_MAX_REDIRECTS} times.")
+
+
+async def _inspected(
+    url: str, inspect: Callable[[Head, bytes], None], head: Head, chunks: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """Let `inspect` see the beginning of the content, and return all of it; raise what that raises."""
+    beginning = b""
+    while len(beginning) < _INSPECTED and (chunk := await next_piece(url, chunks)) is not None:
+        beginning += chunk
+    inspect(head, beginning)
+
+    async def whole() -> AsyncIterator[bytes]:
+        if beginning:
+            yield beginning
+        async for chunk in chunks:
+            yield chunk
+
+    return whole()
 
 
 def _note_full(download: Download) -> None:

@@ -16,6 +16,7 @@ from drydock_cache.download import Download, FetchRequest, Head, Verdict
 from drydock_cache.errors import UpstreamError, UpstreamFailure, damaged, mask_credentials
 from drydock_cache.fetch import Fetcher
 from drydock_cache.following import locked_page
+from drydock_cache.impostors import Allows, page_inspection, refuse_impostor, refuse_portal, refuse_wrong_kind
 from drydock_cache.index import Headers, StoredResponse
 from drydock_cache.keys import CacheKey
 from drydock_cache.limits import Kind
@@ -44,7 +45,8 @@ class _Found(NamedTuple):
 class Pages:
     """Answers requests for index pages by the rules of RFC 9111."""
 
-    def __init__(self, store: Store, fetcher: Fetcher, *, offline: bool) -> None:
+    def __init__(self, store: Store, fetcher: Fetcher, *, offline: bool, allows: Allows = lambda _url: True) -> None:
+        self._allows = allows
         self._store = store
         self._fetcher = fetcher
         self._offline = offline
@@ -112,7 +114,7 @@ class Pages:
         return answers.from_blob(request, locked, blob, details, 0.0)
 
     async def _ask_upstream(self, request: Request, sent: Headers, stored: StoredResponse | None) -> Answer:
-        download, collapsed = self._fetcher.join(page_request(request.url, sent, stored))
+        download, collapsed = self._fetcher.join(page_request(request.url, sent, stored, self._allows))
         try:
             head = await _head(download, _PATIENCE_SECONDS if stored else None)
         except UpstreamError as error:
@@ -197,8 +199,14 @@ async def _head(download: Download, seconds: float | None) -> Head:
         ) from None
 
 
-def page_request(url: str, sent: Headers, stored: StoredResponse | None = None) -> FetchRequest:
-    """Return the request that fetches or validates an index page (RFC 9111 §4.3.1)."""
+def page_request(
+    url: str, sent: Headers, stored: StoredResponse | None = None, allows: Allows = lambda _url: True
+) -> FetchRequest:
+    """Return the request that fetches or validates an index page (RFC 9111 §4.3.1).
+
+    `allows` says whether clients may ask for a URL: a redirect to any other is a captive portal's.
+    """
+    accept = next((value for name, value in sent if name == "accept"), "").lower()
     etag, last_modified = validators(stored.headers) if stored else (None, None)
     conditions = ((("if-none-match", etag),) if etag else ()) + (
         (("if-modified-since", last_modified),) if last_modified else ()
@@ -206,6 +214,9 @@ def page_request(url: str, sent: Headers, stored: StoredResponse | None = None) 
     key = _key(url, sent)
 
     def judge(head: Head) -> Verdict:
+        refuse_impostor(url, head)
+        refuse_portal(url, head, allows)
+        refuse_wrong_kind(url, accept, head)
         if head.status == 206 or (head.status == 304 and not conditions):
             raise UpstreamError(
                 UpstreamFailure.PROTOCOL, f"The upstream of {url} answered a plain GET with {head.status}.", "Try again."
@@ -216,7 +227,8 @@ def page_request(url: str, sent: Headers, stored: StoredResponse | None = None) 
         headers = shareable(head.headers)
         return StoredResponse(key, head.status, headers, blob, head.request_time, head.response_time, PAGE_SELECTORS)
 
-    return FetchRequest(key, (*sent, *conditions), judge, make, follow_redirects=False, kind=Kind.PAGE)
+    inspect = page_inspection(url, accept)
+    return FetchRequest(key, (*sent, *conditions), judge, make, follow_redirects=False, kind=Kind.PAGE, inspect=inspect)
 
 
 def _key(url: str, sent: Headers) -> CacheKey:

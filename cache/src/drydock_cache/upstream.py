@@ -17,8 +17,9 @@ from drydock_cache.mode import Mode
 from drydock_cache.name_lookup import numeric_address
 from drydock_cache.pools import Pools, Transport
 from drydock_cache.proxy_account import ProxyAccounts
+from drydock_cache.signer import Signers
 from drydock_cache.trust import Trust
-from drydock_cache.upstream_errors import translate
+from drydock_cache.upstream_errors import UntrustedError, translate
 from drydock_cache.ways_out import WaysOut
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Upstream:
         self._trust = Trust(settings.ca_files)
         self._accounts = ProxyAccounts()
         self._pools = Pools(self._pool)
+        self._signers = Signers(self.tunnel)
         self._client = httpx.AsyncClient(
             transport=_ChosenTransport(),
             # no cookie that one answer sets is ever sent with another request
@@ -122,7 +124,10 @@ class Upstream:
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
         hops = await self._guarded_hops(request.url.scheme, request.url.host, port)
         async with contextlib.AsyncExitStack() as stack:
-            hop, response = await self._answered(request, hops, stack)
+            try:
+                hop, response = await self._answered(request, hops, stack)
+            except UntrustedError as error:
+                raise error.signed_by(await self._signers.name(request.url.host, port)) from error
             with translate(url, hop):
                 try:
                     yield response

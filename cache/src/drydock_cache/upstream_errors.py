@@ -12,6 +12,16 @@ from drydock_cache.corporate import CorporateProxy
 from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.proxy_account import login_remedy
 
+
+class UntrustedError(UpstreamError):
+    """A host's certificate was not believed: it is signed by somebody who is not trusted, or for another name."""
+
+    def signed_by(self, issuer: str) -> "UntrustedError":
+        """Return the same error with the name of who signed; an empty name adds nothing."""
+        said = f"{self.message} Its certificate is signed by {issuer}." if issuer else self.message
+        return UntrustedError(self.failure, said, self.remedy)
+
+
 _TRUST_REMEDY = "If your company re-signs TLS, give its CA certificate to drydock with DRYDOCK_CORPORATE_CA=FILE."
 
 
@@ -50,11 +60,8 @@ def _connect_error(url: str, proxy: CorporateProxy | None, error: Exception) -> 
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
             detail = getattr(cause, "verify_message", "") or cause.reason or str(cause)
-            return UpstreamError(
-                UpstreamFailure.TLS,
-                f"TLS with {_host(url)} failed: {detail}.",
-                _TRUST_REMEDY if "verif" in str(cause).lower() else "",
-            )
+            kind, remedy = (UntrustedError, _TRUST_REMEDY) if "verif" in str(cause).lower() else (UpstreamError, "")
+            return kind(UpstreamFailure.TLS, f"TLS with {_host(url)} failed: {detail}.", remedy)
         cause = cause.__cause__ or cause.__context__
     whom = f"The corporate proxy {proxy.url}" if proxy else f"The upstream {_host(url)}"
     return UpstreamError(
