@@ -29,8 +29,12 @@ def python_locks(root: Path) -> list[Path]:
 
 
 def npm_locks(root: Path) -> list[Path]:
-    """List the npm locks, without those of installed packages."""
-    return [file for file in sorted(root.rglob("package-lock.json")) if "node_modules" not in file.parts]
+    """List the npm locks, without those of installed packages and of hidden folders, where work in progress lies."""
+    return [
+        file
+        for file in sorted(root.rglob("package-lock.json"))
+        if not any(part == "node_modules" or part.startswith(".") for part in file.relative_to(root).parts)
+    ]
 
 
 def read(root: Path) -> Iterator[Locked]:

@@ -35,7 +35,7 @@ def test_compose_sees_one_worker_more_and_everything_else_unchanged(tmp_path: Pa
     assert after["services"]["plan"]["command"].pop() == "/workers/zoo-two"
     published = after["services"]["gateway"]["ports"].pop()
     assert (published["host_ip"], published["published"], published["target"]) == ("127.0.0.1", str(port), port)
-    assert after["volumes"].pop("zoo-two-work") == {"name": "drydock_zoo-two-work"}
+    assert after["volumes"].pop("zoo-two-work") == {"name": f"{after['name']}_zoo-two-work"}
     assert after == before
 
 
