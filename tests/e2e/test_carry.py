@@ -157,7 +157,8 @@ def test_the_compose_project_in_a_folder_says_which_images_are_its_own(
     compose.write_text("services: {}\n")
     with pytest.raises(ArchiveError, match=r"no images|failed"):
         project_images()
-    compose.unlink()
+    # named, since compose would look for one in the folders above, too
+    monkeypatch.setenv("COMPOSE_FILE", str(tmp_path / "nowhere.yml"))
     with pytest.raises(ArchiveError, match=r"docker compose config failed"):
         project_images()
 
