@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 
 import httpcore
-from cryptography import x509
 
 from drydock_cache.errors import UpstreamError
 from drydock_cache.tls_stream import TlsStream
@@ -47,5 +46,8 @@ class Signers:
             certificate = secured.get_extra_info("ssl_object").getpeercert(binary_form=True)
         finally:
             await stream.aclose()
-        issuer = x509.load_der_x509_certificate(certificate).issuer.rfc4514_string()
+        # only now: what reads certificates costs a start of the proxy a tenth of a second
+        from drydock_cache.doctor.chains import issuer_name
+
+        issuer = issuer_name(certificate)
         return "".join(character for character in issuer if character.isprintable())[:_MAX_LENGTH]

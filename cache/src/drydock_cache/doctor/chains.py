@@ -106,6 +106,11 @@ def certificates_in(path: Path) -> tuple[Certificate, ...]:
         return ()
 
 
+def issuer_name(der: bytes) -> str:
+    """Return the whole name of who signed a certificate, as RFC 4514 writes it; raise ValueError for what is none."""
+    return x509.load_der_x509_certificate(der).issuer.rfc4514_string()
+
+
 def holders(missing_for: Certificate, files: dict[str, Sequence[Certificate]]) -> list[str]:
     """List the files that have the certificate that signed this one, or itself where it signs itself."""
     return [name for name, held in files.items() if any(one.may_have_signed(missing_for) for one in held)]
