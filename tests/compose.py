@@ -1,6 +1,7 @@
 """Compose projects of the tests' own: a name that nobody else has, and nothing left behind."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -77,7 +78,10 @@ class Project:
         self.build()
         started = self.compose("up", "--build", "--detach", "--wait", *services, check=False, seconds=seconds)
         if started.returncode:
-            raise AssertionError(f"{self.name} did not start:\n{started.stdout}{started.stderr}\n{self.logs()}")
+            # What is shown of a long text is its end: who stopped, and what it said, comes last.
+            stopped = re.findall(rf"container {re.escape(self.name)}-(\S+)-1 ", started.stderr)
+            last = "".join(self.logs(service) for service in dict.fromkeys(stopped))
+            raise AssertionError(f"{self.name} did not start:\n{self.logs()}{started.stdout}{started.stderr}\n{last}")
 
     def down(self, *, volumes: bool = True) -> None:
         """Stop and remove everything; the volumes too unless told otherwise."""

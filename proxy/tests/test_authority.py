@@ -162,7 +162,7 @@ def test_names_below_a_permitted_one_need_no_new_ca(tmp_path: Path) -> None:
 def test_a_crash_while_the_key_was_written_is_cleaned_up(tmp_path: Path) -> None:
     """A half-written file of the last run, which may hold a key, is gone after the next start."""
     opened(tmp_path)
-    leftover = (tmp_path / FILE).with_name(FILE.name + ".new")
+    leftover = (tmp_path / FILE).with_name(FILE.name + ".1f2e.new")
     leftover.write_bytes(b"-----BEGIN PRIVATE KEY-----")
     opened(tmp_path)
     assert not leftover.exists()
@@ -178,6 +178,19 @@ def test_two_proxies_that_start_at_once_make_one_ca(tmp_path: Path) -> None:
     started = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
     assert len({process.communicate(timeout=60)[0] for process in started}) == 1
     assert all(process.returncode == 0 for process in started)
+
+
+def test_processes_that_write_one_public_file_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    """The root's certificate is written by whoever opens or rotates the CA, also outside of the lock."""
+    script = (
+        "import sys; from pathlib import Path; from drydock_proxy import keyfile\n"
+        "for _ in range(100): keyfile.write(Path(sys.argv[1]), sys.argv[2].encode() * 5000, 0o644)"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "ca.pem"), letter]) for letter in "abcd"]
+    assert [process.wait(timeout=60) for process in started] == [0] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["ca.pem"]
+    text = (tmp_path / "ca.pem").read_text()
+    assert text in {letter * 5000 for letter in "abcd"}
 
 
 def _chmod_key(state: Path) -> None:

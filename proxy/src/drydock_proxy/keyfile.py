@@ -1,8 +1,10 @@
 """The file with the CA's keys and certificates: written so that nobody else can ever read it, and refused when somebody could."""
 
 import fcntl
+import glob
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -78,9 +80,9 @@ def pem(succession: Succession) -> bytes:
 
 def write(path: Path, data: bytes, mode: int) -> None:
     """Write a file in one step, with its mode from the first moment on; raise ConfigError when it cannot be."""
-    new = path.with_name(path.name + _NEW)
+    # A name of its own: what all may read is also written by processes that hold no lock.
+    new = path.with_name(f"{path.name}.{secrets.token_hex(8)}{_NEW}")
     try:
-        new.unlink(missing_ok=True)  # what a crash left; it may hold a key
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as stream:
             os.fchmod(stream.fileno(), mode)  # the umask may have taken from a public file's mode, never added
             stream.write(data)
@@ -88,14 +90,16 @@ def write(path: Path, data: bytes, mode: int) -> None:
             os.fsync(stream.fileno())
         new.replace(path)
     except OSError as error:
+        new.unlink(missing_ok=True)
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}.", f"Make {path.parent} writable for user {os.geteuid()}."
         ) from None
 
 
 def remove_leftover(path: Path) -> None:
-    """Remove what a crash while `path` was written has left: it may hold a key."""
-    path.with_name(path.name + _NEW).unlink(missing_ok=True)
+    """Remove what a crash while `path` was written has left: it may hold a key. The directory's lock must be held."""
+    for new in path.parent.glob(f"{glob.escape(path.name)}*{_NEW}"):
+        new.unlink(missing_ok=True)
 
 
 def key_pem(key: Key) -> bytes:
