@@ -140,6 +140,23 @@ def test_a_host_that_is_not_the_connections_is_misdirected(world: World, way: Wa
     assert answer[9:12] in (b"421", b"400"), answer[:100]
 
 
+@pytest.mark.parametrize(
+    "target", [":8443/x", ".example/x", "@evil.example/x", "x", "*", "http://assets.example/x", "?q", "//"]
+)
+@pytest.mark.fault("42", path="miss")
+def test_a_target_that_is_no_path_becomes_no_part_of_the_host(world: World, way: Way, target: str) -> None:
+    """What stands behind the host in a URL could be its port, or the end of another name: 400, and nobody is asked."""
+    before = world.proxy.stats()["upstream_connections"]
+    with secure(world.proxy, way, "assets.example") as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: assets.example\r\nConnection: close\r\n\r\n".encode())
+        answer = everything(connection)
+    if target == "//":  # a path, as strange as it is
+        assert answer.startswith(b"HTTP/1.1 404 ")
+    else:
+        assert answer.startswith(b"HTTP/1.1 400 "), answer[:100]
+        assert world.proxy.stats()["upstream_connections"] == before
+
+
 @pytest.mark.parametrize("preface", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x00" * 64, b"GET / HTTP/3.7\r\n\r\n"])
 def test_another_protocol_inside_is_refused(world: World, way: Way, preface: bytes) -> None:
     """HTTP/2 without being asked for, and noise, get one answer or none."""

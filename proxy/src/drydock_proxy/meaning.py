@@ -47,6 +47,9 @@ def meant(line: Line) -> tuple[str, str]:
         return shown(url[:200]) + "...", f"{_TOO_LONG} The URL is longer than {_LONGEST_URL} characters."
     if _NOT_IN_URLS.search(url):
         return shown(url), f"{_BAD_REQUEST} The URL has characters that must be percent-encoded."
+    # behind the authority, what begins otherwise would become a part of it: of the host's name, or its port
+    if not line.path.startswith("/"):
+        return url, f"{_BAD_REQUEST} The target of the request is no path."
     if line.scheme == "http" and line.port == DEFAULT_PORT["https"]:
         return url, f"{_BAD_REQUEST} Port {line.port} is spoken to over TLS alone."
     disagreement = _disagreement(line)
