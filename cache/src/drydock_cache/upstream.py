@@ -158,7 +158,7 @@ class Upstream:
     async def _send(self, request: httpx.Request, hop: Hop) -> httpx.Response:
         if hop is not None:  # a connection that stands carries a password, too, where it is no tunnel
             self._accounts.spare(hop)
-        response = await self._client.send(request, stream=True)
+        response = await self._head(request)
         fields = response.headers.raw
         # h11 holds to its own limit only what comes in pieces
         if len(fields) > _MOST_FIELDS or sum(len(name) + len(value) for name, value in fields) > _LARGEST_HEAD:
@@ -170,6 +170,21 @@ class Upstream:
                 self._accounts.refuse(hop)
             raise httpx.ProxyError("407 Proxy Authentication Required", request=request)
         return response
+
+    async def _head(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and wait for a head in all, however it trickles and however many 1xx come before it."""
+        loop = asyncio.get_running_loop()
+
+        async def note(event: str, _info: object) -> None:
+            if event == "http11.receive_response_headers.started":  # what was sent before may take its time
+                patience.reschedule(loop.time() + _HEAD_SECONDS)
+
+        request.extensions["trace"] = note
+        try:
+            async with asyncio.timeout(None) as patience:
+                return await self._client.send(request, stream=True)
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"no whole head came in {_HEAD_SECONDS:.0f} s", request=request) from None
 
     def _note_away(self, hop: Hop, error: ProxyAwayError, *, last: bool) -> None:
         """Go on to the next hop, or raise the error where there is none."""
