@@ -1,6 +1,7 @@
 """The stack in a test's hands: the project's own compose file with the world outside played by containers."""
 
 import json
+import os
 import re
 import secrets
 import subprocess
@@ -91,6 +92,13 @@ class Stack:
         """Return what the proxy counted since it started."""
         found: dict[str, Any] = json.loads(_ask(f"http://127.0.0.1:{self.project.port('proxy', 8080)}/stats", None)[1])
         return found
+
+    def task(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of docker/tasks, which compose's own variables lead to this project."""
+        files = ":".join(map(str, self.project.files))
+        env = {**os.environ, **self.project.env, "COMPOSE_FILE": files, "COMPOSE_PROJECT_NAME": self.project.name}
+        command = [str(REPOSITORY / "docker" / "tasks" / name), *arguments]
+        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300)
 
     def journal(self) -> list[dict[str, Any]]:
         """Return the proxy's JSON log lines."""

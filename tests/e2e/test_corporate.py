@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.compose import Project
-from tests.e2e.stack import RUNTIME_2024, Stack, declare_stack, new_password
+from tests.e2e.stack import PLAYED, RUNTIME_2024, Stack, declare_stack, new_password
 from tests.internet.build_www import BUNDLE
 
 pytestmark = pytest.mark.timeout(600)
@@ -88,3 +88,52 @@ def test_a_wrong_password_names_the_proxy_and_407(bumped: Stack) -> None:
 def test_no_credential_is_in_any_log(bumped: Stack) -> None:
     """What every service printed holds no password."""
     assert PASSWORD not in bumped.project.logs()
+
+
+def doctor(stack: Stack) -> tuple[dict[str, dict[str, str]], str]:
+    """Run `make doctor JSON=1`'s task; return severities by check and subject, and all that was printed."""
+    done = stack.task("doctor", "--json")
+    found: dict[str, dict[str, str]] = {}
+    for finding in json.loads(done.stdout)["findings"]:
+        for subject in finding["subjects"]:
+            found.setdefault(finding["check"], {})[subject] = finding["severity"]
+    assert done.returncode == 1, "wrangler and workerd of 2024 are findings wherever these tests run"
+    return found, done.stdout + done.stderr
+
+
+def test_doctor_finds_nothing_wrong_where_the_company_signs_and_asks_for_a_password(bumped: Stack) -> None:
+    """From the proxy's container and from a Worker's: Squid's login and CA are known, and each client there gets an answer.
+
+    What fails is named and true: the versions of 2024, and hosts that nothing plays here.
+    """
+    bumped.project.compose("up", "--detach", "--wait", "--no-deps", "proxy")
+    found, said = doctor(bumped)
+    assert PASSWORD not in said
+    failed = {(check, subject) for check, all_of in found.items() for subject, severity in all_of.items() if severity == "fail"}
+    absent = {subject for check, subject in failed if check.startswith("ways.")}
+    assert failed - {("versions.workerd", "workerd"), ("versions.wrangler", "wrangler")} <= {
+        (check, host) for check in found if check.startswith("ways.") for host in absent
+    }, said
+    assert not absent & set(PLAYED), said
+    clients = {check: severity for check, all_of in found.items() if check.startswith("clients.") for severity in all_of.values()}
+    assert {name.partition(".")[2] for name, severity in clients.items() if severity == "ok"} == {
+        "python", "uv", "pip", "npm", "node", "workerd",
+    }, said  # fmt: skip
+    assert "Corporate test root" in said
+    assert found["accounts.fine"] == {"http://corporate:3128": "ok"}
+    assert found["networks.sealed"] == {"sealed": "ok"}
+
+
+def test_doctor_says_that_the_company_refuses_the_password(bumped: Stack) -> None:
+    """A proxy that runs with a wrong one is asked where it runs; doctor tries the account once, as the proxy itself does."""
+    wrong = new_password()
+    url = f"http://worker:{wrong}@corporate:3128"
+    refused = Stack(bumped.project.with_env(HTTPS_PROXY=url, HTTP_PROXY=url), bumped.network)
+    refused.project.compose("up", "--detach", "--wait", "--no-deps", "proxy")
+    asked = len([line for line in squid_log(refused, "corporate") if "407" in line])
+    found, said = doctor(refused)
+    assert found["accounts.refused"] == {"http://corporate:3128": "fail"}, said
+    assert "Put the right user and password into HTTPS_PROXY" in said
+    # the clients' requests through the proxy, doctor's question without a login, and its own try
+    assert len([line for line in squid_log(refused, "corporate") if "407" in line]) <= asked + 3
+    assert wrong not in said + refused.project.logs("proxy")

@@ -125,6 +125,16 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
         made.remove()
 
 
+def signer(said: str) -> str:
+    """Return the line of `make ca` that names the intermediate which signs."""
+    return next(line for line in said.splitlines() if line.startswith("signer: "))
+
+
+def root(said: str) -> str:
+    """Return the line of `make ca` that names the root."""
+    return next(line for line in said.splitlines() if line.startswith("root: "))
+
+
 def certificate(clone: Clone, mode: str) -> dict[str, object]:
     found: dict[str, object] = json.loads((clone.folder / ".scratch" / f"certificate-{mode}.json").read_text())
     return found
@@ -210,6 +220,22 @@ def test_offline_the_workers_answer_and_a_miss_says_what_to_do(near: Clone) -> N
     assert (full.returncode, "the rest is pinned by the lock" in full.stdout) == (1, True), full.stdout
     assert ", 0 wrong" in near.typed(f"{warm} verify 2>&1").stdout
     assert near.status(8786) == 200
+
+
+def test_the_keys_that_sign_are_replaced_beneath_a_running_worker(near: Clone) -> None:
+    """A Worker's clients go on after make ca-rotate without a word of it; ROOT=1 makes a new root and restarts the Workers."""
+    fetch = f"docker compose exec -T hello-js worker-entrypoint python3 -c '{MISS}' {MISSING}"
+    first = near.typed("make ca").stdout
+    assert "rotations possible today: " in first, first
+    assert "Clients need nothing" in near.typed("make ca-rotate 2>&1").stdout
+    second = near.typed("make ca").stdout
+    assert (signer(second) != signer(first), root(second) == root(first)) == (True, True), first + second
+    assert near.typed(fetch).stdout.startswith("504 "), "the Worker's clients trust what signs now"
+    assert "There is a new root" in near.typed("make ca-rotate ROOT=1 2>&1").stdout
+    assert root(near.typed("make ca").stdout) != root(first)
+    near.typed("make up OFFLINE=1")
+    assert near.typed(fetch).stdout.startswith("504 "), "the Worker that was restarted trusts the new root"
+    assert (near.status(8786), near.status(8785)) == (200, 200)
 
 
 def test_a_second_clone_shares_neither_volumes_nor_images_nor_containers(near: Clone, far: Clone) -> None:
