@@ -27,6 +27,7 @@ from drydock_proxy.addons.hand_over import HandOver
 from drydock_proxy.addons.limit_idle import LimitIdle
 from drydock_proxy.addons.route import Route
 from drydock_proxy.addons.serve_leaf import ServeLeaf
+from drydock_proxy.addons.share_out import ShareOut
 from drydock_proxy.admission import Admission
 from drydock_proxy.authority import Authority
 from drydock_proxy.front.opening import OpenFront
@@ -102,13 +103,14 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
         await relay.start()
         stack.push_async_callback(relay.stop)
         interception = Interception(settings.dns)
-        admit = AdmitClients(settings.admission)
+        admit, limit_idle = AdmitClients(settings.admission), LimitIdle(interception.drop)
         interception.add(
             admit,
+            ShareOut(limit_idle.drop_longest),
             ServeLeaf(authority),
             Route(settings.policy, relay, tally),
             HandOver(origin, relay),
-            LimitIdle(interception.drop),
+            limit_idle,
         )
         if settings.dns:
             interception.add(AnswerNames(settings.policy, dns_answer, tally))

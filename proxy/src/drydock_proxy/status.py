@@ -1,5 +1,6 @@
 """The status server: whether the proxy is well, what it counted, and the CA's certificate for those who must trust it."""
 
+import asyncio
 import html
 import os
 import time
@@ -13,6 +14,7 @@ from drydock_cache.upstream import Upstream
 
 from drydock_proxy.admission import Admission
 from drydock_proxy.authority import Authority
+from drydock_proxy.status_connections import StatusConnections
 from drydock_proxy.status_names import is_answered
 from drydock_proxy.tally import Tally
 
@@ -45,7 +47,7 @@ class StatusServer:
         self._authority = authority
         self._tally = tally
         self._listening = listening
-        app = web.Application(middlewares=[_only_admitted(admission), _only_own_names(tuple(names))])
+        app = web.Application(middlewares=[_only_own_names(tuple(names))])
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -58,16 +60,22 @@ class StatusServer:
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS)
+        self._admission = admission
+        self._server: asyncio.Server | None = None
         self.address = ("", 0)
 
     async def start(self, host: str, port: int) -> None:
         """Begin to listen; raise OSError when the port is taken. Afterwards `address` is (host, port)."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.address = self._runner.addresses[0][:2]
+        assert self._runner.server is not None
+        connections = StatusConnections(self._runner.server, self._admission.admits)
+        self._server = await asyncio.get_running_loop().create_server(connections, host, port)
+        self.address = self._server.sockets[0].getsockname()[:2]
 
     async def stop(self) -> None:
         """Close the port."""
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
 
     def problems(self) -> list[str]:
@@ -138,20 +146,6 @@ def _only_own_names(names: tuple[str, ...]) -> Middleware:
             return await handler(request)
         reason = f"The status port does not answer to the name {request.headers.get('Host', '')[:80]!r}."
         mend = "Use an address, or start the proxy with --status-name NAME"
-        return web.json_response({"error": reason, "mend": mend}, status=403)
-
-    return refuse
-
-
-def _only_admitted(admission: Admission) -> Middleware:
-    """Return what answers clients of other networks with 403 before anything else looks at their request."""
-
-    @web.middleware
-    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if admission.admits(request.remote or ""):
-            return await handler(request)
-        reason = f"drydock does not serve the network of {request.remote}."
-        mend = f"Start the proxy with --allow-client {request.remote}"
         return web.json_response({"error": reason, "mend": mend}, status=403)
 
     return refuse

@@ -13,13 +13,13 @@ from mitmproxy.proxy import server_hooks
 
 # A connection that is served needs descriptors towards the origin, of a blob and towards upstream as well.
 _DESCRIPTORS_EACH = 4
-_DESCRIPTORS_KEPT = 64
+DESCRIPTORS_KEPT = 64
 _MOST = 1024
 
 
 def idle_limit(descriptors: int) -> int:
     """Return how many idle connections may be held by a process with that many descriptors."""
-    return min(max((descriptors - _DESCRIPTORS_KEPT) // _DESCRIPTORS_EACH, 16), _MOST)
+    return min(max((descriptors - DESCRIPTORS_KEPT) // _DESCRIPTORS_EACH, 16), _MOST)
 
 
 class LimitIdle:
@@ -28,17 +28,23 @@ class LimitIdle:
     def __init__(self, drop: Callable[[str], None], limit: int | None = None) -> None:
         self._drop = drop
         self._limit = limit or idle_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        self._idle: dict[str, None] = {}  # client ids, the longest idle first
+        self._idle: dict[str, str] = {}  # client ids with their addresses, the longest idle first
 
     def client_connected(self, client: Client) -> None:
         """Count a new connection, and close the longest idle ones when they are too many."""
         if client.transport_protocol != "tcp":
             return
-        self._idle[client.id] = None
+        self._idle[client.id] = client.peername[0]
         while len(self._idle) > self._limit:
-            longest = next(iter(self._idle))
+            self.drop_longest()
+
+    def drop_longest(self, address: str = "") -> str | None:
+        """Close the connection that is idle longest, of one client where its address is given; return its id, or None."""
+        longest = next((one for one, of in self._idle.items() if address in ("", of)), None)
+        if longest is not None:
             del self._idle[longest]
             self._drop(longest)
+        return longest
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Stop counting: the client asked for something."""
@@ -62,4 +68,4 @@ class LimitIdle:
 
     def _rest(self, client: Client) -> None:
         if client.timestamp_end is None:
-            self._idle[client.id] = None
+            self._idle[client.id] = client.peername[0]

@@ -7,9 +7,7 @@ import re
 import select
 import socket
 import ssl
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 
 from drydock_cache.errors import DrydockError
@@ -25,6 +23,8 @@ from drydock_proxy.front.keeper import Keeper
 from drydock_proxy.front.serving import Serving
 from drydock_proxy.journal import log_access
 from drydock_proxy.record import TUNNEL, Asked
+from drydock_proxy.refusing import Refusing
+from drydock_proxy.share import MAKE_ROOM, NO_ROOM, Share
 from drydock_proxy.tally import Tally
 
 _log = logging.getLogger(__name__)
@@ -63,9 +63,8 @@ class Front:
         self._tally = tally
         self._admits = admits
         self._pass_on = pass_on
-        self._most = most
-        self._held: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._share = Share(most)
+        self._refusing = Refusing()
         keeper.closed = self._gone
 
     def start(self, listeners: dict[Port, socket.socket]) -> None:
@@ -87,17 +86,13 @@ class Front:
         self._keeper.wait(connection, _EDGE, step, _GREETING_SECONDS)
 
     def _has_room(self, client: str) -> bool:
-        with self._lock:
-            if self._held.total() >= self._most or self._held[client] >= self._most * 3 // 4:
-                return False
-            self._held[client] += 1
-        return True
+        if self._share.take(client):
+            return True
+        self._refusing.say(client, NO_ROOM, MAKE_ROOM)
+        return False
 
     def _gone(self, connection: Connection) -> None:
-        with self._lock:
-            self._held[connection.client] -= 1
-            if self._held[connection.client] <= 0:
-                del self._held[connection.client]
+        self._share.give_back(connection.client)
 
     def _give(self, connection: Connection) -> None:
         """Pass a connection on of which nothing was read."""
