@@ -98,7 +98,9 @@ class Stack:
         files = ":".join(map(str, self.project.files))
         env = {**os.environ, **self.project.env, "COMPOSE_FILE": files, "COMPOSE_PROJECT_NAME": self.project.name}
         command = [str(REPOSITORY / "docker" / "tasks" / name), *arguments]
-        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.run(
+            command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300
+        )
 
     def journal(self) -> list[dict[str, Any]]:
         """Return the proxy's JSON log lines."""

@@ -115,7 +115,9 @@ def test_doctor_finds_nothing_wrong_where_the_company_signs_and_asks_for_a_passw
         (check, host) for check in found if check.startswith("ways.") for host in absent
     }, said
     assert not absent & set(PLAYED), said
-    clients = {check: severity for check, all_of in found.items() if check.startswith("clients.") for severity in all_of.values()}
+    clients = {
+        check: severity for check, all_of in found.items() if check.startswith("clients.") for severity in all_of.values()
+    }
     assert {name.partition(".")[2] for name, severity in clients.items() if severity == "ok"} == {
         "python", "uv", "pip", "npm", "node", "workerd",
     }, said  # fmt: skip
