@@ -10,8 +10,10 @@ def carried(address: str) -> list[str]:
     """Return the IPv6 addresses that carry an IPv4 one inside."""
     number = int(ipaddress.IPv4Address(address))
     low, high = number & 0xFFFF, number >> 16
-    return [f"{prefix}{high:x}:{low:x}" for prefix in ("::ffff:", "::", "64:ff9b::", "64:ff9b:1::")] + [
-        f"2002:{high:x}:{low:x}::1"
+    before = ("::ffff:", "::", "::ffff:0:", "64:ff9b::", "64:ff9b:1::", "2001:db8::5efe:", "2001:db8::200:5efe:")
+    return [f"{prefix}{high:x}:{low:x}" for prefix in before] + [
+        f"2002:{high:x}:{low:x}::1",
+        f"2001:0:102:304::{high ^ 0xFFFF:x}:{low ^ 0xFFFF:x}",  # Teredo, with every bit turned
     ]
 
 
@@ -20,7 +22,8 @@ def carried(address: str) -> list[str]:
     "address",
     [
         "127.0.0.1", "127.255.0.9", "0.0.0.0", "169.254.169.254", "192.0.0.8", "224.0.0.1", "255.255.255.255",
-        "::", "::1", "fe80::1", "fe80::1%eth0", "ff02::1", "fd00:ec2::254",
+        "::", "::1", "fe80::1", "fe80::1%eth0", "ff02::1",
+        "fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16",
         *carried("127.0.0.1"), *carried("169.254.169.254"),
     ],
 )  # fmt: skip

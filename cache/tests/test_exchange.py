@@ -435,6 +435,20 @@ async def test_a_redirect_to_an_address_inside_is_refused(drydock: Drydock, inte
     assert internet.connections == 1
 
 
+async def test_a_redirect_from_outside_chooses_nothing_in_a_private_mirror(
+    start_drydock: StartDrydock, internet: Upstream
+) -> None:
+    """Its address is allowed for those who ask for it by its name, and for the redirects of its like."""
+    internet.route("/a.whl", b"", status=302, headers=(("Location", "https://other.example/real"),))
+    internet.route("/real", BODY)
+    mirror = frozenset({"other.example"})
+    seen = await start_drydock(private_hosts=mirror).get(URL)
+    assert (seen.status, b"which private_hosts names" in seen.body) == (502, True)
+    assert internet.count("/real") == 0
+    both = start_drydock(private_hosts=mirror | {"assets.example"})
+    assert (await both.get(URL)).body == BODY
+
+
 @pytest.mark.parametrize(
     ("behaviour", "status"), [("bigheader", 502), ("manyheaders", 502), ("nul_header", 502), ("early_hint", 200)]
 )

@@ -372,7 +372,11 @@ async def test_a_proxy_that_is_away_is_named(settings: UpstreamSettings) -> None
     assert "HTTPS_PROXY and NO_PROXY" in error.remedy
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "2852039166", "[::ffff:a9fe:a9fe]", "10.0.0.1", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "2852039166", "[::ffff:a9fe:a9fe]", "10.0.0.1", "127.0.0.1", "169.254.169.254.", "0xa9fea9fe.",
+     "localhost", "LocalHost.", "a.localhost", "[::ffff:0:169.254.169.254]", "[fe80::1%25lo]"],
+)  # fmt: skip
 async def test_a_proxy_is_not_asked_for_an_address_inside(settings: UpstreamSettings, host: str) -> None:
     """F40: a redirect to metadata does not reach it by way of the corporate proxy either."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:

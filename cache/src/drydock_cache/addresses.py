@@ -11,11 +11,17 @@ _NEVER = tuple(
     ipaddress.ip_network(block)
     for block in (
         "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4",
-        "::/128", "::1/128", "fe80::/10", "ff00::/8", "fd00:ec2::254/128",
+        "::/128", "::1/128", "fe80::/10", "ff00::/8",
+        # metadata services of clouds that are not link-local: Azure, Alibaba, Amazon, Google
+        "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::254/128", "fd20:ce::254/128",
     )
 )  # fmt: skip
-# Their last 32 bits are an IPv4 address: IPv4-compatible (RFC 4291 §2.5.5.1) and NAT64 (RFC 6052, RFC 8215).
-_IPV4_AT_THE_END = tuple(ipaddress.ip_network(block) for block in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48"))
+# Their last 32 bits are an IPv4 address: IPv4-compatible (RFC 4291 §2.5.5.1), translated (RFC 2765) and NAT64 (RFC 6052, RFC 8215).
+_IPV4_AT_THE_END = tuple(
+    ipaddress.ip_network(block) for block in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+# The 32 bits before an IPv4 address, in any network (ISATAP, RFC 5214 §6.1).
+_ISATAP = (0x00005EFE, 0x02005EFE)
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,6 +47,9 @@ def _embedded(address: Address) -> Address:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    if int(address) > 1 and any(address in block for block in _IPV4_AT_THE_END):
+    if address.teredo is not None:
+        return address.teredo[1]
+    within = any(address in block for block in _IPV4_AT_THE_END) or int(address) >> 32 & 0xFFFFFFFF in _ISATAP
+    if int(address) > 1 and within:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 
 import httpx
@@ -194,7 +194,7 @@ class Fetcher:
                 if not (request.follow_redirects and response.status_code in _REDIRECTS and location):
                     yield _head(url, response, request_time), response
                     return
-            url = _redirected(request.key.url, url, location)
+            url = _redirected(request.key.url, url, location, self._upstream.settings.private_hosts)
         raise UpstreamError(UpstreamFailure.REDIRECTS, f"{request.key.url} redirects more than {_MAX_REDIRECTS} times.")
 
 
@@ -223,13 +223,18 @@ def _note_full(download: Download) -> None:
     _log.error("not stored: %s; passed on to its clients only", download.unstored, extra=_about(download))
 
 
-def _redirected(asked: str, url: str, location: str) -> str:
+def _redirected(asked: str, url: str, location: str, private_hosts: Collection[str]) -> str:
     """Return where a redirect leads; raise UpstreamError for what must not be followed. Its query may be a secret."""
     target = httpx.URL(url).join(location).copy_with(fragment=None)
     allowed = ("https",) if url.startswith("https:") else ("https", "http")
     if target.scheme not in allowed or not target.host:
         raise UpstreamError(
             UpstreamFailure.REDIRECTS, f"{asked} redirects to {target.scheme}://{target.host}, which is not {allowed[0]}."
+        )
+    # what was asked for lies outside, so whoever answers there must not choose what is read inside
+    if target.host in private_hosts and (httpx.URL(asked).host not in private_hosts):
+        raise UpstreamError(
+            UpstreamFailure.REDIRECTS, f"{asked} redirects to {target.host}, which private_hosts names, from outside of them."
         )
     return str(target)
 

@@ -15,12 +15,22 @@ _SECONDS = 8.0
 
 
 def numeric_address(host: str) -> str | None:
-    """Return the address that `host` spells (also as 2852039166 or 0x7f.1, as C libraries read it), or None for a name."""
+    """Return the address that `host` spells (also as 2852039166 or 0x7f.1, as C libraries read it), or None for a name.
+
+    A dot at the end and a zone change nothing: whoever reads the host next may leave them out.
+    """
+    bare = host.rstrip(".").partition("%")[0] if ":" in host else host.rstrip(".")
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        found = socket.getaddrinfo(bare, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return None
     return str(found[0][4][0])
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a name means the machine that looks it up (RFC 6761 §6.3)."""
+    bare = host.lower().rstrip(".")
+    return bare == "localhost" or bare.endswith(".localhost")
 
 
 async def look_up(name: str) -> list[str]:

@@ -14,7 +14,7 @@ from drydock_cache.corporate import CorporateProxy, Hop, Hops
 from drydock_cache.egress import ConnectionCount, Egress, ProxyAwayError, UpstreamSettings, forbidden_address, offline
 from drydock_cache.errors import UpstreamError, UpstreamFailure, mask_credentials
 from drydock_cache.mode import Mode
-from drydock_cache.name_lookup import numeric_address
+from drydock_cache.name_lookup import is_this_machine, numeric_address
 from drydock_cache.pools import Pools, Transport
 from drydock_cache.proxy_account import ProxyAccounts
 from drydock_cache.signer import Signers
@@ -244,7 +244,8 @@ class Upstream:
         """Return the hops; raise UpstreamError for a forbidden address that a corporate proxy would be asked to reach."""
         hops = await self.hops(scheme, host, port)
         # names are the proxy's to resolve, and a company's own names lead to private addresses rightly
-        address = numeric_address(host) if any(hops) else None
+        spelt = "127.0.0.1" if is_this_machine(host) else numeric_address(host)
+        address = spelt if any(hops) else None
         if address and (reason := self.settings.refusal(host.lower(), address)):
             raise forbidden_address(host, address, reason)
         return hops
