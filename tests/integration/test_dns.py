@@ -1,5 +1,6 @@
 """The resolver of the sealed network: allowed names lead to the proxy, all others nowhere, and nobody else is asked."""
 
+import contextlib
 import socket
 import struct
 import time
@@ -10,7 +11,7 @@ import pytest
 from tests.integration.conftest import World
 
 A, NS, TXT, AAAA, HTTPS, ANY = 1, 2, 16, 28, 65, 255
-NOERROR, NXDOMAIN = 0, 3
+NOERROR, NXDOMAIN, NOTIMP = 0, 3, 4
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,44 @@ def test_nonsense_is_survived(world: World) -> None:
         with socket.create_connection(world.proxy.dns_address, timeout=5) as stream:
             stream.sendall(struct.pack("!H", len(packet)) + packet)
     assert resolve(world, "udp", "assets.example") == Names(NOERROR, ("10.1.2.3",))
+    assert resolve(world, "tcp", "assets.example") == Names(NOERROR, ("10.1.2.3",))
+
+
+def test_an_answer_gets_no_answer(world: World) -> None:
+    """Two servers that answer each other's answers would never end; what is asked behind it is answered."""
+    asked = question("assets.example", A)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.settimeout(5)
+        connection.sendto(b"\x99\x99\x81\x80" + asked[4:], world.proxy.dns_address)
+        connection.sendto(asked, world.proxy.dns_address)
+        assert connection.recv(4096)[:2] == asked[:2]
+
+
+def test_another_operation_than_a_query_is_not_carried_out(world: World) -> None:
+    """An update is answered with "not implemented"."""
+    asked = question("assets.example", A)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.settimeout(5)
+        connection.sendto(asked[:2] + b"\x28\x00" + asked[4:], world.proxy.dns_address)
+        assert connection.recv(4096)[3] & 15 == NOTIMP
+
+
+def test_a_connection_that_asks_without_end_is_ended(world: World) -> None:
+    """What is kept of each question goes with it; whoever comes anew is answered."""
+    asked = question("assets.example", A)
+    before, answered = world.proxy.memory(), 0
+    for _ in range(4):
+        with socket.create_connection(world.proxy.dns_address, timeout=5) as connection:
+            stream = connection.makefile("rb")
+            with contextlib.suppress(OSError):
+                for number in range(2500):
+                    connection.sendall(struct.pack("!HH", len(asked), number) + asked[2:])
+                    if not (length := stream.read(2)) or not stream.read(int.from_bytes(length)):
+                        break
+                    answered += 1
+            stream.close()
+    assert 4 * 1000 <= answered < 4 * 1100
+    assert world.proxy.memory() < before + 10
     assert resolve(world, "tcp", "assets.example") == Names(NOERROR, ("10.1.2.3",))
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import World
 from tests.integration.running import RunningProxy
-from tests.integration.ways import Way, ask, plain
+from tests.integration.ways import Way, ask, plain, secure
 from tests.upstream.scripted import Upstream
 
 POLICY = 'pin = ["assets.example"]\ntunnel = ["tunnel.example"]\n'
@@ -105,3 +106,23 @@ def test_heads_that_do_not_end_take_nothing_at_the_status_port(proxy: RunningPro
         others_are_served(proxy)
         assert proxy.descriptors() < before + 80
     assert not [line for line in proxy.log_lines() if "trace" in line]
+
+
+def test_uploads_of_one_client_that_trickle_leave_threads_to_others(own_world: World) -> None:
+    """More than there are threads for, none of them ever idle: another client's miss comes at once."""
+    world = own_world
+    world.upstream.route("/upload", BODY)
+    world.upstream.route("/beside-uploads", BODY)
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(secure(world.proxy, Way.SNI, "assets.example")) for _ in range(270)]
+        for connection in held:
+            connection.sendall(b"POST /upload HTTP/1.1\r\nHost: assets.example\r\nContent-Length: 9000\r\n\r\nx")
+        started = time.monotonic()
+        for way in Way:
+            seen = ask(
+                world.proxy, way, f"https://assets.example/beside-uploads?{way}", "--interface", OTHER, "--max-time", "5"
+            )
+            assert (seen.status, seen.body) == (200, BODY)
+            for connection in held:  # each has sent something a moment ago
+                connection.send(b"x")
+        assert time.monotonic() - started < 3

@@ -46,10 +46,14 @@ class Keeper:
         self._busy.discard(connection)
         self.loop.watch(connection, events, step, seconds)
 
-    def hand_to(self, pool: ThreadPoolExecutor, connection: Connection, work: Callable[..., None], *values: object) -> None:
-        """Give a connection to a thread of the pool, which calls `work(connection, *values)`."""
+    def hold(self, connection: Connection) -> None:
+        """Take a connection out of the loop until a thread has time for it."""
         self.loop.release(connection)
         self._busy.add(connection)
+
+    def hand_to(self, pool: ThreadPoolExecutor, connection: Connection, work: Callable[..., None], *values: object) -> None:
+        """Give a connection to a thread of the pool, which calls `work(connection, *values)`."""
+        self.hold(connection)
 
         def run() -> None:
             try:

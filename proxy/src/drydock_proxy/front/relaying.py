@@ -44,7 +44,7 @@ class OriginWay:
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
-        self.is_crowded: Callable[[], bool] = lambda: False
+        self.is_crowded: Callable[[str], bool] = lambda _client: False
         self._idle: list[tuple[float, socket.socket]] = []
 
     def relay(self, connection: Connection, head: Head, url: str, refusal: str) -> bool | None:
@@ -103,7 +103,7 @@ def _is_readable(sock: socket.socket) -> bool:
 class _Exchange:
     """One request on its way to the origin, and the answer on its way back."""
 
-    def __init__(self, connection: Connection, head: Head, method: str, is_crowded: Callable[[], bool]) -> None:
+    def __init__(self, connection: Connection, head: Head, method: str, is_crowded: Callable[[str], bool]) -> None:
         self._connection = connection
         self._is_crowded = is_crowded
         self._client = connection.sock
@@ -275,7 +275,7 @@ class _Exchange:
 
     def _check_patience(self, since: float) -> None:
         """Raise _LeftError when a client that has done nothing since then counts as gone."""
-        if time.monotonic() - since > (_CROWDED_SECONDS if self._is_crowded() else _STALLED_SECONDS):
+        if time.monotonic() - since > (_CROWDED_SECONDS if self._is_crowded(self._connection.client) else _STALLED_SECONDS):
             raise _LeftError
 
     def _send(self, data: bytes) -> None:

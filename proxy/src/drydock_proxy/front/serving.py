@@ -2,7 +2,6 @@
 
 import select
 import ssl
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +13,7 @@ from drydock_proxy.front.hits import Hits
 from drydock_proxy.front.hot import Hot, HotResponses
 from drydock_proxy.front.keeper import Keeper
 from drydock_proxy.front.relaying import OriginWay
+from drydock_proxy.front.turns import Turns
 
 _HTTPS = 443
 _READ = 16 << 10  # one TLS record: nothing stays behind unseen in the TLS socket
@@ -34,10 +34,9 @@ class Serving:
         self._origin = origin
         self._relays = ThreadPoolExecutor(_RELAYS, "front-relay")
         self._lookups = ThreadPoolExecutor(_LOOKUPS, "front-look-up")
-        self._relayed = 0  # being relayed, or waiting for a thread that does it
-        self._counting = threading.Lock()
+        self._turns = Turns(_RELAYS)
         hits.sent = self._serve
-        origin.is_crowded = lambda: self._relayed > _RELAYS
+        origin.is_crowded = self._turns.are_short
 
     def stop(self) -> None:
         """End the threads; the keeper must have stopped."""
@@ -89,7 +88,7 @@ class Serving:
         if hot is not None and (content := self._hits.content(hot, head)) is not None:
             return self._hits.answer(connection, head, hot, content, in_loop=in_loop)
         # never in the thread at hand: those that send hits would wait for the origin
-        if self._relayed < _RELAYS:
+        if self._turns.is_free(connection.client):
             self._relay(connection, head)
         else:  # what the store has need not wait until a thread is free
             self._keeper.hand_to(self._lookups, connection, self._look_up, head)
@@ -108,9 +107,9 @@ class Serving:
         return hot
 
     def _relay(self, connection: Connection, head: Head) -> None:
-        with self._counting:
-            self._relayed += 1
-        self._keeper.hand_to(self._relays, connection, self._answer_in_thread, head)
+        self._keeper.hold(connection)
+        if self._turns.take(connection.client, (connection, head)):
+            self._keeper.hand_to(self._relays, connection, self._answer_in_thread, head)
 
     def _answer_in_thread(self, connection: Connection, head: Head) -> None:
         try:
@@ -118,8 +117,8 @@ class Serving:
             if goes_on is None:
                 goes_on = self._from_origin(connection, head)
         finally:
-            with self._counting:
-                self._relayed -= 1
+            if (following := self._turns.end(connection.client)) is not None:
+                self._keeper.hand_to(self._relays, following[0], self._answer_in_thread, following[1])
         if goes_on:
             self._serve(connection, in_loop=False)
 
