@@ -10,6 +10,7 @@ from drydock_cache.errors import ConfigError
 from mitmproxy.connection import Client
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.options import Options
+from mitmproxy.proxy.layers import DNSLayer
 from mitmproxy.proxy.mode_servers import ServerInstance
 from mitmproxy_rs.udp import UdpServer
 
@@ -87,6 +88,13 @@ class Interception:
         transport = handler.transports.get(handler.client) if handler else None
         if transport and transport.handler:
             transport.handler.cancel("dropped")
+
+    def forget_questions(self, client: str) -> None:
+        """Let go of the names that the client with that id has asked for: each was answered at once."""
+        if handler := self._proxies.connections.get(client):
+            for layer in handler.layer.context.layers:
+                if isinstance(layer, DNSLayer):
+                    layer.flows.clear()
 
     async def take(self, sock: socket.socket, port: Port) -> None:
         """Handle a connection that was accepted at a port, and of which nothing was read, as if mitmproxy had accepted it."""

@@ -113,7 +113,7 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
             limit_idle,
         )
         if settings.dns:
-            interception.add(AnswerNames(settings.policy, dns_answer, tally, interception.drop))
+            interception.add(AnswerNames(settings.policy, dns_answer, tally, interception.forget_questions))
         stack.push_async_callback(interception.stop)
         await interception.start()
         front = OpenFront(settings.tls, settings.proxy)

@@ -28,11 +28,11 @@ _REMEMBERED = 1000
 class AnswerNames:
     """Answers A questions with the proxy's address on the sealed network, and never asks another resolver."""
 
-    def __init__(self, policy: Policy, address: str, tally: Tally, drop: Callable[[str], None]) -> None:
+    def __init__(self, policy: Policy, address: str, tally: Tally, forget: Callable[[str], None]) -> None:
         self._policy = policy
         self._address = IPv4Address(address)
         self._tally = tally
-        self._drop = drop
+        self._forget = forget
         self._asked: Counter[str] = Counter()  # by the id of the connection, or of the UDP port that asks
         self._said: dict[str, float] = {}
 
@@ -63,7 +63,8 @@ class AnswerNames:
         client = flow.client_conn.id
         self._asked[client] += 1
         if self._asked[client] == _MOST_ASKED:
-            asyncio.get_running_loop().call_soon(self._drop, client)  # once the answer is on its way
+            del self._asked[client]
+            asyncio.get_running_loop().call_soon(self._forget, client)  # once the answer is on its way
 
     def _refused(self, name: str) -> None:
         """Write a line, but not for each of a resolver's retries."""
