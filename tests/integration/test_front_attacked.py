@@ -7,12 +7,14 @@ import socket
 import ssl
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import World
+from tests.integration.key_updates import KeyUpdates
 from tests.integration.test_front import read_one, request
-from tests.integration.ways import Way, ask, everything, secure
+from tests.integration.ways import Way, ask, everything, reply, secure
 from tests.upstream.resource import Gate
 
 SMALL = bytes(range(256)) * 16
@@ -131,6 +133,42 @@ def test_handshakes_that_are_broken_off_leave_nothing(world: World) -> None:
     while world.proxy.descriptors() > before + 4:
         assert time.monotonic() < deadline, (before, world.proxy.descriptors())
         time.sleep(0.02)
+
+
+def test_changes_of_keys_without_end_hold_nobody_up(own_world: World, tmp_path: Path) -> None:
+    """A hundred thousand at once: the front lets go, does without that client for a minute, and says so; others get hits."""
+    world, attacker = own_world, "127.0.0.9"
+    world.upstream.route("/beside", SMALL)
+    for _ in range(2):
+        ask(world.proxy, Way.SNI, "https://assets.example/beside")
+    flooding = [KeyUpdates(world.proxy, "assets.example", tmp_path, attacker) for _ in range(2)]
+    floods = [one.records(50_000) for one in flooding]
+    with secure(world.proxy, Way.SNI, "assets.example") as connection:
+        for one, flood in zip(flooding, floods, strict=True):
+            one.socket.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.socket.send(flood)
+        longest = 0.0
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            for one, flood in zip(flooding, floods, strict=True):
+                with contextlib.suppress(OSError):
+                    one.socket.send(flood)
+            started = time.monotonic()
+            connection.sendall(request("/beside"))
+            assert reply(connection).body == SMALL
+            longest = max(longest, time.monotonic() - started)
+    assert longest < 0.5
+    refused = world.proxy.wait_for_line(lambda line: line.get("event") == "refused" and line.get("client") == attacker)
+    assert "TLS keys" in refused["reason"]
+    for one in flooding:
+        with one.socket, contextlib.suppress(OSError):
+            one.socket.settimeout(5)
+            everything(one.socket)  # to its end
+    with socket.create_connection(world.proxy.tls_address, timeout=5, source_address=(attacker, 0)) as again:
+        assert again.recv(1) == b""
+    quick_hit = ask(world.proxy, Way.CONNECT, "https://assets.example/beside")
+    assert quick_hit.body == SMALL
 
 
 def test_clients_that_do_not_take_misses_leave_room_for_others(own_world: World, way: Way) -> None:

@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 _HTTPS = 443
 _EDGE = select.EPOLLIN | select.EPOLLET  # what is only looked at stays readable; the edge says that more has come
 _GREETING_SECONDS = 60.0  # from the connection to the end of the handshake
+_OUT_SECONDS = 60.0
+_HELD_UP = "it kept the proxy reading what is no request, such as changes of TLS keys without end"
 _MOST_PEEKED = 16 << 10
 _CONNECT = re.compile(rb"CONNECT ([^\x00-\x20\x7f/@]+):443 HTTP/1\.[01]")
 _STANDS = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -75,7 +77,7 @@ class Front:
 
     def _accepted(self, port: Port, sock: socket.socket) -> None:
         client = str(sock.getpeername()[0])
-        if not self._admits(client) or not self._has_room(client):
+        if self._keeper.loop.is_put_out(client) or not self._admits(client) or not self._has_room(client):
             sock.close()
             return
         sock.setblocking(False)
@@ -84,6 +86,12 @@ class Front:
         connection.until = time.monotonic() + _GREETING_SECONDS
         step = self._greeted if port is Port.TLS else self._asked
         self._keeper.wait(connection, _EDGE, step, _GREETING_SECONDS)
+
+    def put_out(self, connection: Connection) -> None:
+        """End a connection that kept all others waiting, and do without its client for a while; from any thread."""
+        self._keeper.loop.put_out(connection.client, _OUT_SECONDS)
+        connection.wake()
+        self._refusing.say(connection.client, _HELD_UP, "Find out what it runs: no client of the toolchain does so")
 
     def _has_room(self, client: str) -> bool:
         if self._share.take(client):

@@ -31,6 +31,9 @@ class Loop:
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
         self._waiting: dict[int, Connection] = {}
         self._stopping = False
+        self.at: Connection | None = None  # whose step is being done
+        self.turn = 0  # counts steps
+        self._put_out: dict[str, float] = {}  # clients, and until when nothing of theirs is done, in monotonic seconds
         self._thread = threading.Thread(target=self._run, name="front", daemon=True)
 
     def listen(self, listener: socket.socket, accept: Callable[[socket.socket], None]) -> None:
@@ -42,6 +45,19 @@ class Loop:
     def start(self) -> None:
         """Begin to wait."""
         self._thread.start()
+
+    def clock(self) -> int:
+        """Return the clock of the thread's own processor time."""
+        assert self._thread.ident is not None
+        return time.pthread_getcpuclockid(self._thread.ident)
+
+    def put_out(self, client: str, seconds: float) -> None:
+        """Close a client's connections when they are ready, and do nothing for it so long; from any thread."""
+        self._put_out[client] = time.monotonic() + seconds
+
+    def is_put_out(self, client: str) -> bool:
+        """Tell whether nothing is done for a client."""
+        return client in self._put_out
 
     def stop(self) -> list[Connection]:
         """End the thread and return the connections that were waiting; `close` follows when no thread uses the loop any more."""
@@ -95,7 +111,10 @@ class Loop:
         while not self._stopping:
             for number, _ in self._epoll.poll(_TICK_SECONDS, _BATCH):
                 if connection := self._waiting.get(number):
-                    self._call(connection)
+                    if connection.client in self._put_out:
+                        self._expire(connection)
+                    else:
+                        self._call(connection)
                 elif found := self._listeners.get(number):
                     self._accept(*found)
             now = time.monotonic()
@@ -103,14 +122,19 @@ class Loop:
                 swept = now
                 for connection in [one for one in tuple(self._waiting.values()) if one.deadline < now]:
                     self._expire(connection)
+                for client in [one for one, until in tuple(self._put_out.items()) if until < now]:
+                    del self._put_out[client]
 
     def _call(self, connection: Connection) -> None:
+        self.turn += 1
+        self.at = connection
         try:
             connection.step(connection)
         except Exception:  # noqa: BLE001 - the edge of a connection: it ends, the log gets the trace, and the others go on
             _log.exception("a connection crashed")
             self.release(connection)
             connection.abort()
+        self.at = None
 
     def _accept(self, listener: socket.socket, accept: Callable[[socket.socket], None]) -> None:
         for _ in range(_BATCH):

@@ -20,12 +20,15 @@ from drydock_proxy.front.hot import HotResponses
 from drydock_proxy.front.keeper import Keeper
 from drydock_proxy.front.relaying import OriginWay
 from drydock_proxy.front.serving import Serving
+from drydock_proxy.front.watch import Watch
 from drydock_proxy.interception import Interception, port_error
 from drydock_proxy.listener import Listener
 from drydock_proxy.origin import Origin
 from drydock_proxy.tally import Tally
 
 _BACKLOG = 1024
+# What may wait unread on a connection: of changes of TLS keys, which cost most by the byte, a fifth of a second's work.
+_RECEIVE_BUFFER = 256 << 10
 
 
 class OpenFront:
@@ -78,7 +81,9 @@ class OpenFront:
         )
         lines.start()
         front.start(self._sockets)
-        self._stops = [keeper.stop, hits.stop, serving.stop, keeper.end, way.close, lines.stop, hot.close]
+        watch = Watch(keeper.loop, front.put_out)
+        watch.start()
+        self._stops = [watch.stop, keeper.stop, hits.stop, serving.stop, keeper.end, way.close, lines.stop, hot.close]
 
     async def stop(self) -> None:
         """Close the ports and every connection; ends within half a second whatever clients do."""
@@ -106,6 +111,8 @@ def _in_loop(loop: asyncio.AbstractEventLoop, interception: Interception, sock: 
 def _listen(listener: Listener, option: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     try:
-        return socket.create_server((listener.host, listener.port), family=family, backlog=_BACKLOG)
+        opened = socket.create_server((listener.host, listener.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise port_error(listener, option, error) from error
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)  # of those that are accepted, too
+    return opened
