@@ -23,6 +23,7 @@ from drydock_cache.keys import normalise_url
 from drydock_cache.pages import Pages
 from drydock_cache.policy import Action, Decision, Policy
 from drydock_cache.store import Store
+from drydock_cache.uploads import UploadTooLargeError, limited
 from drydock_cache.upstream import Upstream
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class Exchange:
             mend = _mend_offline(request, decision.action) if error.failure is UpstreamFailure.OFFLINE else error.remedy
             details = ("fwd=uri-miss", f"detail={error.failure}")
             return answers.from_error(error.status, request.url, error.message, mend, details, error.failure)
+        except UploadTooLargeError as error:
+            return answers.from_error(413, request.url, error.message, error.remedy, ("fwd=bypass",), "upload-too-large")
         except DrydockError as error:
             return answers.from_error(500, request.url, error.message, error.remedy, ("fwd=uri-miss",), "store")
 
@@ -164,13 +167,15 @@ class Exchange:
             raise UpstreamError(
                 UpstreamFailure.OFFLINE, f"{request.method} {request.url} needs upstream, and drydock is offline."
             )
+        limit = self._upstream.settings.limits.upload
+        if (announced := request.header("content-length")) and announced.isdecimal() and int(announced) > limit:
+            raise UploadTooLargeError(request.url, limit)
+        sent = limited(request.url, request.content, limit) if request.content else None
         meant = asked_whole(request) if expected and request.method == "GET" else request.headers
         headers = [(name, value) for name, value in answers.passed_on(meant) if name != "host"]
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._passing_on)
-            response = await stack.enter_async_context(
-                self._upstream.request(request.method, request.url, headers, request.content)
-            )
+            response = await stack.enter_async_context(self._upstream.request(request.method, request.url, headers, sent))
             if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and response.status_code < 400:
                 await asyncio.to_thread(self._store.forget_url, request.url)  # RFC 9111 §4.4
             received = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)

@@ -1,4 +1,4 @@
-"""Limits: how many bytes of a download are accepted where nothing else says how large it is, by its kind."""
+"""Limits: how many bytes are accepted where nothing else says how many there are: of downloads by their kind, and of uploads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from drydock_cache.policy import Policy
 from drydock_cache.sizes import parse_size
 
 LIMITS_TABLE = "limits"
+_UPLOAD = "upload"
 
 
 class Kind(StrEnum):
@@ -20,7 +21,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """The most bytes of an asset, of an index page, and of what comes with another status than 200.
+    """The most bytes of an asset, of an index page, of what comes with another status than 200, and of what a client sends.
 
     What the toolchain downloads stays below: its largest files are wheels of a few hundred MB, its largest pages packuments of
     some ten MB. A lock's size goes before.
@@ -29,6 +30,7 @@ class Limits:
     asset: int = 2 << 30
     page: int = 128 << 20
     error: int = 16 << 20
+    upload: int = 256 << 20
 
     def of(self, kind: Kind, status: int) -> int:
         """Return the most bytes of a response with this status."""
@@ -41,10 +43,10 @@ def read_limits(policy: Policy) -> Limits:
     table: Mapping[str, object] = policy.extra.get(LIMITS_TABLE, {})
     found: dict[str, int] = {}
     for key, value in table.items():
-        if key not in list(Kind) or not isinstance(value, str):
+        if key not in (*Kind, _UPLOAD) or not isinstance(value, str):
             raise ConfigError(
                 f"{policy.source}: [{LIMITS_TABLE}] cannot have {key} = {value!r}.",
-                f'Known are {" and ".join(Kind)}, each with a size in quotes: asset = "4G"',
+                f'Known are {", ".join(Kind)} and {_UPLOAD}, each with a size in quotes: asset = "4G"',
             )
         found[key] = parse_size(value, f"{policy.source}: {key} under [{LIMITS_TABLE}]")
     return Limits(**found)
