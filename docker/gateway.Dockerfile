@@ -4,12 +4,14 @@ FROM ${DEBIAN_IMAGE}
 # Empty: the version that the suite has.
 ARG HAPROXY_VERSION=
 # Debian's cleaning would empty the cache mount. A corporate CA is a secret only so that it lies in no layer.
-RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/var/cache/apt,sharing=locked \
-    --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
-    rm -f /etc/apt/apt.conf.d/docker-clean \
- && if [ -s /run/secrets/corporate_ca ]; then set -- -o Acquire::https::CAInfo=/run/secrets/corporate_ca; fi \
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=bind,source=docker/worker/build-way,target=/build-way \
+    --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean && . /build-way \
+ && if [ -n "$corporate" ]; then set -- -o "Acquire::https::CAInfo=$corporate"; fi \
  && apt-get "$@" update \
- && apt-get "$@" install --yes --no-install-recommends "haproxy${HAPROXY_VERSION:+=${HAPROXY_VERSION}}"
+ && apt-get "$@" install --yes --no-install-recommends "haproxy${HAPROXY_VERSION:+=${HAPROXY_VERSION}}" \
+ && rm -f /tmp/company.pem
 COPY docker/gateway.cfg /etc/haproxy/haproxy.cfg
 # A wrong configuration fails the build, not the start.
 RUN haproxy -c -q -f /etc/haproxy/haproxy.cfg

@@ -14,10 +14,11 @@ FROM ${PYTHON_IMAGE} AS packages
 COPY --from=uv /uv /usr/local/bin/uv
 # The cache mount lies on another file system, so hard links are impossible; compiled now, since the root is read-only later.
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
-COPY docker/worker/worker-python-install /usr/local/bin/
+COPY docker/worker/worker-python-install docker/worker/build-way /usr/local/bin/
 COPY docker/requirements/drydock-proxy.txt docker/requirements/drydock-build.txt /tmp/
 # Dependencies before the packages: a changed source file installs nothing again.
-RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,target=/root/.cache/uv \
     sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-proxy.txt \
  && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt \
  # Its tests carry a private key, which protects nothing; but no image shall hold any.

@@ -12,13 +12,13 @@ FROM ${NODE_IMAGE} AS node
 
 # ---- Programs and Python packages, shared by all targets ---------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS base
-# docker-*: the tests drive the engine; iproute2, iptables, util-linux: bad networks; nginx, squid, haproxy, docker-registry:
+# docker-*: the tests drive the engine; iproute2, iptables, util-linux: bad networks; nginx, squid, tinyproxy, haproxy, docker-registry:
 # real peers; faketime: clocks that leap; skopeo, zstd: what export archives must be fit for; make: what users type; libstdc++6:
 # Node's; the rest: clients under test.
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       ca-certificates curl docker-buildx docker-cli docker-compose docker-registry faketime git haproxy iproute2 iptables libstdc++6 make \
-      nginx openssl procps skopeo squid-openssl util-linux wget zstd >/dev/null \
+      nginx openssl procps skopeo squid-openssl tinyproxy-bin util-linux wget zstd >/dev/null \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=uv /uv /usr/local/bin/
 COPY --from=node /usr/local/bin/node /usr/local/bin/

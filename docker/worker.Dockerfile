@@ -10,9 +10,10 @@ FROM ${NODE_IMAGE} AS toolchain
 # Empty means what docker/toolchain/package-lock.json pins; otherwise that very version is installed instead.
 ARG WRANGLER_VERSION= WORKERD_VERSION=
 WORKDIR /opt/toolchain
-COPY docker/toolchain/package.json docker/toolchain/package-lock.json docker/worker/worker-toolchain ./
+COPY docker/toolchain/package.json docker/toolchain/package-lock.json docker/worker/worker-toolchain docker/worker/build-way ./
 # A corporate CA is a secret only so that it lies in no layer; npm gets it beside Node's own roots.
-RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.npm \
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,target=/root/.npm \
     sh ./worker-toolchain
 
 # ---- pywrangler, in a venv of its own -------------------------------------------------------------------------------
@@ -20,10 +21,11 @@ FROM ${PYTHON_IMAGE} AS python-tools
 COPY --from=uv /uv /usr/local/bin/uv
 # The cache mount lies on another file system, so hard links are impossible; compiled now, since the root is read-only later.
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
-COPY docker/worker/worker-python-install /usr/local/bin/
+COPY docker/worker/worker-python-install docker/worker/build-way /usr/local/bin/
 ARG WORKERS_PY_VERSION= WORKERS_RUNTIME_SDK_VERSION=
 COPY docker/requirements/worker.txt /tmp/worker.txt
-RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,target=/root/.cache/uv \
     sh /usr/local/bin/worker-python-install /opt/pywrangler /tmp/worker.txt \
       "${WORKERS_PY_VERSION:+workers-py==${WORKERS_PY_VERSION}}" \
       "${WORKERS_RUNTIME_SDK_VERSION:+workers-runtime-sdk==${WORKERS_RUNTIME_SDK_VERSION}}"
@@ -32,7 +34,8 @@ RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target
 FROM python-tools AS drydock
 COPY docker/requirements/drydock-cache.txt docker/requirements/drydock-build.txt /tmp/
 # Dependencies before the package: a changed source file installs nothing again.
-RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,target=/root/.cache/uv \
     sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-cache.txt \
  && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt
 COPY cache /tmp/cache

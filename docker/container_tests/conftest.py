@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 DOCKER = Path(__file__).parents[1]
-sys.path[:0] = [str(DOCKER / folder) for folder in ("worker", "ci", ".")]
+sys.path[:0] = [str(DOCKER / folder) for folder in ("worker", "ci", "auth", ".")]
 
 
 def make_certificate(folder: Path, name: str) -> str:

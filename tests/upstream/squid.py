@@ -1,8 +1,9 @@
-"""Real Squid in the foreground as a corporate proxy: with a password, and with TLS signed anew by a CA of its own."""
+"""Real Squid in the foreground as a corporate proxy: with a password of any kind, and with TLS signed anew by a CA of its own."""
 
 import argparse
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,11 +25,21 @@ LIBRARY = Path("/usr/lib/squid")
 LOG_FORMAT = "seen %Ss/%03>Hs %rm %ru %un"
 
 
+class Kind(StrEnum):
+    """How a corporate proxy lets itself be logged in to."""
+
+    BASIC = "basic"
+    DIGEST = "digest"
+    NTLM = "ntlm"
+
+
 @dataclass(frozen=True)
 class Company:
     """What a corporate proxy does. Squid itself must not run as root.
 
-    login: user and password that Basic authentication wants.
+    login: user and password that authentication of this `kind` wants.
+    only: the ports that CONNECT is allowed to; any, when empty.
+    idle_seconds: after how long it closes connections on which nothing is said; Squid's own hours, when 0.
     bump: the authority that signs every certificate anew; None passes TLS on unread.
     trust: PEM file of the roots that Squid trusts when it bumps; None means the system's.
     lead: host → address and port where its TLS upstream really listens, for upstreams on free ports.
@@ -37,6 +49,9 @@ class Company:
     bump: Authority | None = None
     trust: Path | None = None
     lead: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    kind: Kind = Kind.BASIC
+    only: tuple[int, ...] = ()
+    idle_seconds: int = 0
 
 
 def configuration(directory: Path, listen: str, company: Company, parent: int | None = None) -> str:
@@ -54,15 +69,17 @@ def configuration(directory: Path, listen: str, company: Company, parent: int | 
     ]
     lines += _bumping(directory, listen, company) if company.bump else [f"http_port {listen}"]
     lines += _leading(parent, company) if parent else []
+    if company.only:
+        lines += [f"acl allowed port {' '.join(map(str, company.only))}", "http_access deny CONNECT !allowed"]
+    if company.idle_seconds:
+        limit = f"{company.idle_seconds} seconds"
+        lines += [f"{name} {limit}" for name in ("read_timeout", "client_idle_pconn_timeout")]
     if company.login is None:
         return "\n".join([*lines, "http_access allow all", ""])
     passwords = directory / "passwords"
-    _write_password(passwords, *company.login)
+    _write_password(passwords, company.kind, *company.login)
     lines += [
-        f"auth_param basic program {LIBRARY}/basic_ncsa_auth {passwords}",
-        "auth_param basic realm corporate",
-        "auth_param basic children 2 startup=1 idle=1",
-        "auth_param basic credentialsttl 1 second",
+        *_asking(passwords, company.kind),
         "acl known proxy_auth REQUIRED",
         "http_access allow known",
         "http_access deny all",
@@ -70,7 +87,26 @@ def configuration(directory: Path, listen: str, company: Company, parent: int | 
     return "\n".join([*lines, ""])
 
 
-def _write_password(passwords: Path, user: str, password: str) -> None:
+def _asking(passwords: Path, kind: Kind) -> list[str]:
+    match kind:
+        case Kind.BASIC:
+            program, own = f"{LIBRARY}/basic_ncsa_auth {passwords}", ["credentialsttl 1 second", "realm corporate"]
+        case Kind.DIGEST:
+            program, own = f"{LIBRARY}/digest_file_auth {passwords}", ["realm corporate"]
+        case Kind.NTLM:
+            # by env: Squid gives a helper another name than its path, from which Python could not tell its venv
+            program, own = (
+                f"/usr/bin/env {sys.executable} {Path(__file__).with_name('ntlm_helper.py')} {passwords}",
+                ["keep_alive on"],
+            )
+    settings = [f"program {program}", "children 2 startup=1 idle=1", *own]
+    return [f"auth_param {kind} {setting}" for setting in settings]
+
+
+def _write_password(passwords: Path, kind: Kind, user: str, password: str) -> None:
+    if kind is not Kind.BASIC:
+        passwords.write_text(f"{user}:{password}\n")
+        return
     hashing = ["openssl", "passwd", "-apr1", "-stdin"]
     hashed = subprocess.run(hashing, input=password, check=True, capture_output=True, text=True).stdout
     passwords.write_text(f"{user}:{hashed}")
@@ -117,9 +153,11 @@ class Squid(Child):
         self._lead = Lead(company.lead) if company.lead else None
         parent = self._lead.port if self._lead else None
         squid_conf.write_text(configuration(directory, f"{address}:{self.port}", company, parent))
-        # a service name of its own: Squids that run at once would take each other's shared memory
-        command = ["squid", "-N", "-n", f"company{self.port}", "-f", str(squid_conf)]
-        super().__init__(command, directory / "squid.log", lambda: accepts(self.port))
+        # a service name of its own: Squids that run at once, or that crashed once, would give each other their shared memory
+        self._service = f"company{self.port}t{time.time_ns() // 1000}"
+        command = ["squid", "-N", "-n", self._service, "-f", str(squid_conf)]
+        # SIGINT ends it without the second or two that it grants its clients after SIGTERM
+        super().__init__(command, directory / "squid.log", lambda: accepts(self.port), stop_signal=signal.SIGINT)
         self._cache_log = directory / "cache.log"
 
     def __enter__(self) -> Self:
@@ -129,6 +167,9 @@ class Squid(Child):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         super().__exit__(kind, error, trace)
+        # what Squid leaves where it does not end in time, as with a tunnel that stays open
+        for segment in Path("/dev/shm").glob(f"{self._service}-*"):
+            segment.unlink(missing_ok=True)
         if self._lead is not None:
             self._lead.__exit__(kind, error, trace)
 
@@ -147,7 +188,7 @@ class Squid(Child):
         """Let another password be right, as when one expires; Squid takes the old one for a second more."""
         assert self._company.login is not None
         passwords = self._access.with_name("passwords")
-        _write_password(passwords, self._company.login[0], password)
+        _write_password(passwords, self._company.kind, self._company.login[0], password)
         later = time.time() + 10  # the helper looks at whole seconds
         os.utime(passwords, (later, later))
 
@@ -163,6 +204,7 @@ def main() -> None:
     parser.add_argument("--listen", required=True, metavar="ADDRESS:PORT")
     parser.add_argument("--ca", type=Path, help="re-sign TLS, and write the certificate of its CA here")
     parser.add_argument("--trust", type=Path, action="append", default=[], help="a PEM file of roots beside the system's")
+    parser.add_argument("--kind", type=Kind, default=Kind.BASIC, help="how it wants to be logged in to")
     arguments = parser.parse_args()
     login = (os.environ["SQUID_USER"], os.environ["SQUID_PASSWORD"])
     directory = Path(tempfile.mkdtemp())
@@ -172,7 +214,7 @@ def main() -> None:
     authority = Authority.create("Corporate test root") if arguments.ca else None
     if authority is not None:
         authority.write(arguments.ca)
-    company = Company(login=login, bump=authority, trust=trust)
+    company = Company(login=login, kind=arguments.kind, bump=authority, trust=trust)
     squid_conf = directory / "squid.conf"
     settings = configuration(directory, arguments.listen, company)
     squid_conf.write_text(settings.replace(f"stdio:{directory}/access.log", "stdio:/dev/stdout"))

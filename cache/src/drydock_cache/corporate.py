@@ -15,7 +15,7 @@ class CorporateProxy:
     """A forward proxy; `authorization` is the value of `Proxy-Authorization`, and it never shows in text or logs.
 
     `origin` says which setting names its user and password. An `authenticator` is a proxy of ours that logs in at the company's
-    with an account of its own.
+    with an account of its own; `generation` counts how often that account's password was changed.
     """
 
     scheme: str
@@ -24,6 +24,7 @@ class CorporateProxy:
     authorization: str | None = field(default=None, repr=False)
     origin: str = field(default="HTTPS_PROXY", compare=False)
     authenticator: bool = False
+    generation: int = 0
 
     @property
     def url(self) -> str:
@@ -34,7 +35,7 @@ class CorporateProxy:
     @property
     def account(self) -> str | None:
         """What a refusal counts for: the same user and password at whatever proxy; None where there is none to lock."""
-        return self.authorization or (self.url if self.authenticator else None)
+        return self.authorization or (f"{self.url} {self.generation}" if self.authenticator else None)
 
     def with_login(self, user: str, password: str, origin: str) -> "CorporateProxy":
         """Return the same proxy with a user and password; `origin` names the setting or file that they come from."""

@@ -182,6 +182,7 @@ class _ToProxy(httpcore.AsyncNetworkStream):
         self._turn = turn
         self._secured = secured
         self._first = b""
+        self._connects = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the signature is httpcore's
         try:
@@ -196,6 +197,8 @@ class _ToProxy(httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the signature is httpcore's
+        if self._turn is not None and buffer.startswith(b"CONNECT "):
+            self._connects = True
         try:
             await self._stream.write(buffer, timeout)
         except BaseException:
@@ -227,9 +230,10 @@ class _ToProxy(httpcore.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
     def _judge(self, turn: Turn) -> None:
-        status = self._first[9:12]
-        if status == b"407":
-            turn.refused()
+        status = self._first[9:12].decode("latin-1")
+        # 401 to anything but CONNECT is the host's own
+        if status == "407" or (status == "401" and self._connects):
+            turn.refused(status)
         elif self._first.startswith(b"HTTP/"):
             turn.accepted()
         self._end()

@@ -24,9 +24,9 @@ class Turn:
         self._accounts.accept(self._proxy)
         self.end()
 
-    def refused(self) -> None:
-        """Let nobody through for a while: the proxy answered 407."""
-        self._accounts.refuse(self._proxy)
+    def refused(self, status: str) -> None:
+        """Let nobody through for a while: the proxy answered 407, or 401."""
+        self._accounts.refuse(self._proxy, status)
         self.end()
 
     def end(self) -> None:
@@ -45,7 +45,7 @@ class ProxyAccounts:
 
     def __init__(self) -> None:
         self._accepted_at: dict[str, float] = {}
-        self._refused: dict[str, tuple[float, str]] = {}  # when, and by which proxy
+        self._refused: dict[str, tuple[float, str, str]] = {}  # when, by which proxy, with which status
         self._trying: dict[str, asyncio.Lock] = {}
 
     async def turn(self, proxy: CorporateProxy) -> Turn | None:
@@ -73,19 +73,19 @@ class ProxyAccounts:
         if proxy.account is not None:
             self._accepted_at[proxy.account] = time.monotonic()
 
-    def refuse(self, proxy: CorporateProxy) -> None:
-        """Note that a proxy answered 407 to this account."""
+    def refuse(self, proxy: CorporateProxy, status: str = "407") -> None:
+        """Note that a proxy refused this account."""
         if proxy.account is not None:
             self._accepted_at.pop(proxy.account, None)
-            self._refused[proxy.account] = (time.monotonic(), proxy.url)
+            self._refused[proxy.account] = (time.monotonic(), proxy.url, status)
 
     def spare(self, proxy: CorporateProxy) -> None:
         """Raise UpstreamError when this account was refused just now."""
-        refused_at, whom = self._refused.get(proxy.account or "", (None, ""))
+        refused_at, whom, status = self._refused.get(proxy.account or "", (None, "", ""))
         if refused_at is not None and time.monotonic() - refused_at < _REFUSED_SECONDS:
             raise UpstreamError(
                 UpstreamFailure.PROXY_AUTH,
-                f"The corporate proxy {whom} answered 407 (Proxy Authentication Required) less than "
+                f"{named(proxy, whom)} answered {said_of_login(status)} less than "
                 f"{_REFUSED_SECONDS:.0f} seconds ago; it is not asked again yet, so that no account is locked.",
                 login_remedy(proxy),
             )
@@ -95,8 +95,22 @@ class ProxyAccounts:
         return accepted_at is not None and time.monotonic() - accepted_at < _ACCEPTED_SECONDS
 
 
+def named(proxy: CorporateProxy, url: str) -> str:
+    """Say in an error which proxy is meant."""
+    return "The company's proxy, behind corporate-auth," if proxy.authenticator else f"The corporate proxy {url}"
+
+
+def said_of_login(status: str) -> str:
+    """Write the status of a refused login out."""
+    return "401 (Unauthorized)" if status == "401" else "407 (Proxy Authentication Required)"
+
+
 def login_remedy(proxy: CorporateProxy | None) -> str:
     """Say where to put the right user and password."""
+    if proxy is not None and proxy.authenticator:
+        return (
+            "Put the right user and password into the file of DRYDOCK_PROXY_CREDENTIALS, where corporate-auth reads it again."
+        )
     if proxy is None or proxy.authorization is None:
         return "Put the user and password into a file, and set DRYDOCK_PROXY_CREDENTIALS to its path; or into HTTPS_PROXY."
     if proxy.origin.isupper() or proxy.origin.endswith("_proxy"):

@@ -1,7 +1,7 @@
 """The file of users and passwords for corporate proxies: read again when it changes, shown to nobody."""
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drydock_cache.corporate import CorporateProxy
@@ -9,6 +9,7 @@ from drydock_cache.errors import ConfigError
 from drydock_cache.file_stamp import FileStamp, file_stamp
 
 _REMEDY = "Write user:password into it, or proxy.example=user:password, one a line."
+_READABLE = "In the stack a user of the container's own reads it: keep it in a folder with mode 0700, and give the file itself mode 0644."
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,16 @@ def parse_logins(text: str, source: str) -> tuple[Login, ...]:
     return tuple(logins)
 
 
+def read_logins(path: Path) -> tuple[Login, ...]:
+    """Read the file; raise ConfigError that says why it cannot be, and quotes nothing of it."""
+    try:
+        return parse_logins(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        remedy = _READABLE if isinstance(error, PermissionError) else _REMEDY
+        raise ConfigError(f"The file of proxy credentials {path} cannot be read: {why}.", remedy) from None
+
+
 class ProxyLogins:
     """Gives proxies their user and password from the file at `path`; without a file it gives none."""
 
@@ -43,6 +54,7 @@ class ProxyLogins:
         self._path = path
         self._stamp: FileStamp | None = None
         self._logins: tuple[Login, ...] = ()
+        self._generation = 0
         if path is not None:
             self._read(path)
 
@@ -51,10 +63,12 @@ class ProxyLogins:
 
         A proxy that the user did not name, but a script from an open network, gets only what is meant for its very host.
         """
-        if self._path is None or proxy.authorization is not None or proxy.authenticator:
+        if self._path is None or proxy.authorization is not None:
             return proxy
-        with contextlib.suppress(ConfigError, OSError):  # half written: what was read before holds until it is whole
+        with contextlib.suppress(ConfigError):  # half written: what was read before holds until it is whole
             self._read(self._path)
+        if proxy.authenticator:  # which reads the file, too
+            return replace(proxy, generation=self._generation)
         wanted = [proxy.host.lower(), *([""] if named_by_user else [])]
         for login in sorted(self._logins, key=lambda login: not login.host):
             if login.host in wanted:
@@ -64,10 +78,8 @@ class ProxyLogins:
     def _read(self, path: Path) -> None:
         try:
             stamp = file_stamp(path)
-            if stamp == self._stamp:
-                return
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise ConfigError(f"The file of proxy credentials {path} cannot be read: {why}.", _REMEDY) from None
-        self._logins, self._stamp = parse_logins(text, str(path)), stamp
+        except OSError:  # which reading it says better
+            stamp = None
+        if stamp is None or stamp != self._stamp:
+            self._logins, self._stamp = read_logins(path), stamp
+            self._generation += 1

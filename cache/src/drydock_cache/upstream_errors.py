@@ -10,7 +10,7 @@ import httpx
 
 from drydock_cache.corporate import CorporateProxy
 from drydock_cache.errors import UpstreamError, UpstreamFailure
-from drydock_cache.proxy_account import login_remedy
+from drydock_cache.proxy_account import login_remedy, named, said_of_login
 
 
 class UntrustedError(UpstreamError):
@@ -23,6 +23,9 @@ class UntrustedError(UpstreamError):
 
 
 _TRUST_REMEDY = "If your company re-signs TLS, give its CA certificate to drydock with DRYDOCK_CORPORATE_CA=FILE."
+
+# What docker/auth answers where it reached no proxy of the company's.
+_AUTHENTICATOR_ALONE = "521"
 
 
 @contextlib.contextmanager
@@ -72,17 +75,24 @@ def _connect_error(url: str, proxy: CorporateProxy | None, error: Exception) -> 
 
 
 def _proxy_error(url: str, proxy: CorporateProxy | None, answer: str) -> UpstreamError:
-    where = proxy.url if proxy else _host(url)
-    if answer.startswith("407"):
-        given = "a user and password were given" if proxy and proxy.authorization else "no user and password were given"
+    where = named(proxy, proxy.url) if proxy else f"The corporate proxy {_host(url)}"
+    if answer.startswith(("407", "401")):  # tinyproxy says 401 of a wrong password
+        known = proxy is not None and (proxy.authorization or proxy.authenticator)
+        given = "a user and password were given" if known else "no user and password were given"
         return UpstreamError(
             UpstreamFailure.PROXY_AUTH,
-            f"The corporate proxy {where} answered 407 (Proxy Authentication Required) for {_host(url)}; {given}.",
+            f"{where} answered {said_of_login(answer[:3])} for {_host(url)}; {given}.",
             login_remedy(proxy),
+        )
+    if proxy is not None and proxy.authenticator and answer.startswith(_AUTHENTICATOR_ALONE):
+        return UpstreamError(
+            UpstreamFailure.UNREACHABLE,
+            f"{where} cannot be reached.",
+            "Check HTTPS_PROXY, or the PAC script, which name the company's proxy.",
         )
     return UpstreamError(
         UpstreamFailure.PROXY_REFUSED,
-        f"The corporate proxy {where} refused a connection to {_host(url)}: {answer}.",
+        f"{where} refused a connection to {_host(url)}: {answer}.",
         f"Ask for {_host(url)} to be allowed, or list it in NO_PROXY when it is reachable directly.",
     )
 

@@ -56,7 +56,7 @@ class WaysOut:
         if hop is None:
             return None
         if self._authenticator is not None and not by_table:
-            return self._authenticator
+            hop = self._authenticator
         return self._logins.give(hop, named_by_user=by_user)
 
     def _in_order(self, hops: Hops) -> Hops:
