@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from drydock_cache.doctor.finding import Finding, fail, ok
 from drydock_cache.doctor.seen import HostSeen, Trouble
 
-_SIDECAR = "Let a local proxy log in, such as px or cntlm, and: export HTTPS_PROXY=http://host.docker.internal:3128"
+_SIDECAR = (
+    "For Digest or NTLM: export COMPOSE_PROFILES=corporate-auth DRYDOCK_PROXY_CREDENTIALS=FILE with user:password in it; "
+    "for Negotiate let px log in, and point HTTPS_PROXY at it (docs/corporate-networks.md)"
+)
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class ProxySeen:
     """What a corporate proxy (its URL without credentials) said to CONNECT without a login.
 
     `offered` are the schemes of Proxy-Authenticate; `given` says whether a user and a password are set, and `mend` where
-    they belong.
+    they belong. An `authenticator` logs in at the company's proxy for us.
     """
 
     url: str
@@ -25,6 +28,7 @@ class ProxySeen:
     given: bool = False
     date: str = ""
     mend: str = ""
+    authenticator: bool = False
 
 
 def judge_proxy(proxy: ProxySeen, seen: Sequence[HostSeen]) -> Finding:
@@ -39,6 +43,9 @@ def judge_proxy(proxy: ProxySeen, seen: Sequence[HostSeen]) -> Finding:
             f"{proxy.url} wants a login ({offered}) and takes ours" if proxy.status == 407 else f"{proxy.url} wants no login"
         )
         return ok("accounts.fine", proxy.url, "The corporate proxy answers.", evidence)
+    if proxy.authenticator:
+        what = "The company's proxy refuses the user and the password that corporate-auth logs in with; they were tried once."
+        return fail("accounts.refused", proxy.url, what, "407", proxy.mend)
     if not basic:
         what = "The corporate proxy wants a login of a kind that drydock cannot do by itself."
         return fail("accounts.other-scheme", proxy.url, what, f"407; offered: {offered}", _SIDECAR)

@@ -47,6 +47,7 @@ async def greet(settings: UpstreamSettings, proxy: CorporateProxy, target: Targe
         given=given,
         date=date,
         mend=login_remedy(proxy),
+        authenticator=proxy.authenticator,
     )
 
 

@@ -14,6 +14,7 @@ _KNOWN = tuple(
     f"DRYDOCK_{name}"
     for name in (
         *("MODE", "RESOLVE", "NETWORK", "CORPORATE_CA", "REGISTRY_LOCK", "STATUS_PORT", "TAG", "BIND", "TEAM", "TOKEN"),
+        *("PROXY_CREDENTIALS", "PROXY_AUTH", "PAC", "PAC_FILE", "WORKER_MEMORY", "STATUS_NAMES", "PROFILES"),
         *("STORE", "STATE", "CONFIG", "LOCK", "UPSTREAM_CA"),
     )
 )
