@@ -53,6 +53,14 @@ def test_a_folder_gives_every_certificate_file_in_it(tmp_path: Path, certificate
     assert names(tmp_path / "bundle.pem") == {"own", "corporate"}
 
 
+def test_der_is_taken_as_well_as_pem(tmp_path: Path, certificates: dict[str, str]) -> None:
+    """As Windows exports it."""
+    file = tmp_path / "company.cer"
+    file.write_bytes(ssl.PEM_cert_to_DER_cert(certificates["corporate"]))
+    found = worker_ca.read_certificates(file, "The corporate CA", "")
+    assert [ssl.PEM_cert_to_DER_cert(one) for one in found] == [file.read_bytes()]
+
+
 def test_an_empty_folder_is_no_corporate_ca(tmp_path: Path, certificates: dict[str, str], system_store: Path) -> None:
     system_store.write_text(certificates["own"])
     (tmp_path / "corporate").mkdir()

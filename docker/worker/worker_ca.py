@@ -8,7 +8,7 @@ from worker_errors import WorkerError
 
 SYSTEM_STORES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/ssl/cert.pem"))
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
-SUFFIXES = frozenset({".pem", ".crt", ".cer"})
+SUFFIXES = frozenset({".pem", ".crt", ".cer", ".der"})
 # uv, pip, requests, npm, Node, curl, git and both ages of workerd each read another one of these.
 FILE_VARIABLES = (
     "SSL_CERT_FILE",
@@ -42,14 +42,19 @@ def parse_certificates(text: str, origin: str) -> list[str]:
     return found
 
 
+def as_text(data: bytes) -> str:
+    """Return PEM as it is, and DER, which begins with a SEQUENCE, as PEM; whether it is a certificate shows when it is parsed."""
+    return ssl.DER_cert_to_PEM_cert(data) if data[:1] == b"\x30" else data.decode("ascii", "replace")
+
+
 def read_certificates(path: Path, purpose: str, command: str) -> list[str]:
-    """Read one PEM file, or every certificate file of a folder; `command` mends a missing path."""
+    """Read one file, PEM or DER, or every certificate file of a folder; `command` mends a missing path."""
     try:
         entries = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
         return [
             certificate
             for file in entries
-            for certificate in parse_certificates(file.read_bytes().decode("ascii", "replace"), f"{purpose} {file}")
+            for certificate in parse_certificates(as_text(file.read_bytes()), f"{purpose} {file}")
         ]
     except FileNotFoundError as error:
         raise WorkerError(f"{purpose} {path} is not there: expected a PEM file or a folder of them; {command}") from error

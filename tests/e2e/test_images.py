@@ -1,5 +1,6 @@
 """The images: they build behind a corporate proxy, and nothing that is secret stays in them."""
 
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,10 +15,13 @@ from tests.upstream.squid import Company, Squid
 pytestmark = pytest.mark.timeout(600)
 
 
-def build(target: str, tag: str, arguments: Mapping[str, str], ca: Path | None = None) -> subprocess.CompletedProcess[str]:
+def build(
+    target: str, tag: str, arguments: Mapping[str, str], ca: Path | None = None, credentials: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Build one stage of the worker image from its first instruction on, on the host's network."""
     given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-    secret = ["--secret", f"id=corporate_ca,src={ca}"] if ca else []
+    files = {"corporate_ca": ca, "proxy_credentials": credentials}
+    secret = [word for name, file in files.items() if file for word in ("--secret", f"id={name},src={file}")]
     command = ["docker", "buildx", "build", "--progress", "plain", "--network", "host", "--load", "--no-cache-filter", target]
     command += ["--target", target, "--tag", tag, *given, *secret, "--file", "docker/worker.Dockerfile", "."]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=500)
@@ -55,13 +59,18 @@ def test_an_image_builds_behind_a_corporate_proxy_that_re_signs_tls(
 def test_neither_the_password_nor_the_ca_stays_in_an_image(
     start_squid: Callable[[Company], Squid], tmp_path: Path, tag: str
 ) -> None:
-    """History, environment and files of an image that was built through the company hold nothing of it."""
+    """History, environment and files of an image that was built through the company, with its CA as DER and a file of logins."""
     company = Authority.create("Corporate test root")
-    password = new_password()
+    password = f"{new_password()}/:%@"
     squid = start_squid(Company(login=("builder", password), bump=company))
     ca = company.write(tmp_path / "company.pem")
-    arguments = {"HTTPS_PROXY": squid.url(), "HTTP_PROXY": squid.url(), "WORKERS_PY_VERSION": "1.17.9"}
-    built = build("python-tools", tag, arguments, ca)
+    der = tmp_path / "company.cer"
+    der.write_bytes(ssl.PEM_cert_to_DER_cert(ca.read_text()))
+    credentials = tmp_path / "login"
+    credentials.write_text(f"elsewhere.example=nobody:x\nbuilder:{password}\n")
+    url = f"http://127.0.0.1:{squid.port}"
+    arguments = {"HTTPS_PROXY": url, "HTTP_PROXY": url, "WORKERS_PY_VERSION": "1.17.9"}
+    built = build("python-tools", tag, arguments, der, credentials)
     assert built.returncode == 0, built.stderr[-3000:]
     told = subprocess.run(["docker", "image", "inspect", tag], capture_output=True, text=True, check=True).stdout
     told += subprocess.run(["docker", "history", "--no-trunc", tag], capture_output=True, text=True, check=True).stdout
