@@ -80,10 +80,12 @@ def test_a_missing_ca_of_drydock_says_who_makes_it(tmp_path: Path) -> None:
         worker_ca.merge(str(tmp_path / "ca.pem"), "", tmp_path / "bundle.pem")
 
 
-def test_a_der_file_is_told_how_to_become_pem(tmp_path: Path, certificates: dict[str, str]) -> None:
-    (tmp_path / "corporate.cer").write_bytes(ssl.PEM_cert_to_DER_cert(certificates["corporate"]))
-    with pytest.raises(WorkerError, match=r"corporate\.cer is not a PEM certificate file.*openssl x509 -inform der"):
-        worker_ca.merge("", str(tmp_path / "corporate.cer"), tmp_path / "bundle.pem")
+def test_a_der_file_that_is_cut_is_a_broken_certificate(tmp_path: Path, certificates: dict[str, str]) -> None:
+    """What begins as DER and is none is told like a PEM certificate that cannot be read."""
+    file = tmp_path / "corporate.der"
+    file.write_bytes(ssl.PEM_cert_to_DER_cert(certificates["corporate"])[:100])
+    with pytest.raises(WorkerError, match=r"corporate\.der holds a broken certificate"):
+        worker_ca.read_certificates(file, "The corporate CA", "")
 
 
 def test_a_certificate_cut_short_is_refused_by_its_number(tmp_path: Path, certificates: dict[str, str]) -> None:
