@@ -135,6 +135,22 @@ def test_handshakes_that_are_broken_off_leave_nothing(world: World) -> None:
         time.sleep(0.02)
 
 
+def test_clients_that_take_nothing_of_a_miss_cost_little(own_world: World) -> None:
+    """190 that follow one download and read nothing cost less than half a megabyte each, all told."""
+    world = own_world
+    world.upstream.route("/follow", bytes(48 << 20))
+    before, most = world.proxy.memory(), 0
+    with ExitStack() as stack:
+        for _ in range(190):
+            connection = stack.enter_context(secure(world.proxy, Way.SNI, "assets.example"))
+            connection.sendall(request("/follow"))
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            most = max(most, world.proxy.memory())
+            time.sleep(0.1)
+    assert most - before < 95
+
+
 def test_changes_of_keys_without_end_hold_nobody_up(own_world: World, tmp_path: Path) -> None:
     """A hundred thousand at once: the front lets go, does without that client for a minute, and says so; others get hits."""
     world, attacker = own_world, "127.0.0.9"

@@ -18,6 +18,8 @@ from drydock_cache.errors import DrydockError, StoreError
 from drydock_cache.stage import Stage
 
 _READ_SIZE = 256 << 10
+# A follower whose client takes nothing holds a piece: with many of them smaller ones do.
+_MANY, _READ_SIZE_OF_MANY = 32, 32 << 10
 _ABSORBED_AT_ONCE = 4 << 20
 _WINDOW = 4 << 20
 # Linux alone can say that a read would have to wait, and not on every file system.
@@ -154,7 +156,8 @@ class GrowingContent:
             self._raise_failure()
             limit = self._readable(end)
             if limit > position:
-                data = await self._read_at(position, min(limit - position, _READ_SIZE))
+                most = _READ_SIZE if len(self._positions) <= _MANY else _READ_SIZE_OF_MANY
+                data = await self._read_at(position, min(limit - position, most))
                 if not data:
                     raise StoreError(f"The staged bytes were cut at {position} while they were read.")
                 return data

@@ -20,6 +20,8 @@ from drydock_proxy.wire import error_of
 _OURS = frozenset({TOKEN, URL, CLIENT, REFUSAL})
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 _READ = 256 << 10
+# Of what its client does not take, a thread holds two or three such pieces: with many of them smaller ones do.
+_MANY, _READ_OF_MANY = 32, 32 << 10
 _MOST_IDLE = 64
 _IDLE_SECONDS = 300.0
 _STALLED_SECONDS = 60.0
@@ -45,6 +47,7 @@ class OriginWay:
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self.is_crowded: Callable[[str], bool] = lambda _client: False
+        self.under_way: Callable[[], int] = lambda: 0
         self._idle: list[tuple[float, socket.socket]] = []
 
     def relay(self, connection: Connection, head: Head, url: str, refusal: str) -> bool | None:
@@ -60,7 +63,7 @@ class OriginWay:
         ]
         sent += [(name, value) for name, value in fields if name in ("content-length", "transfer-encoding")]
         method = head.method if head.method in meaning.METHODS else "POST"
-        exchange = _Exchange(connection, head, method, self.is_crowded)
+        exchange = _Exchange(connection, head, method, self)
         try:
             return exchange.run(self, [*sent, *ours.items()])
         except _RefusedError as error:
@@ -103,9 +106,10 @@ def _is_readable(sock: socket.socket) -> bool:
 class _Exchange:
     """One request on its way to the origin, and the answer on its way back."""
 
-    def __init__(self, connection: Connection, head: Head, method: str, is_crowded: Callable[[str], bool]) -> None:
+    def __init__(self, connection: Connection, head: Head, method: str, way: OriginWay) -> None:
         self._connection = connection
-        self._is_crowded = is_crowded
+        self._is_crowded = way.is_crowded
+        self._under_way = way.under_way
         self._client = connection.sock
         self._head = head
         self._has_body = head.length != 0
@@ -213,7 +217,8 @@ class _Exchange:
             event = self._to_origin.next_event()
             if event is h11.NEED_DATA:
                 self._await_origin()
-                self._to_origin.receive_data(self._origin.recv(_READ))
+                size = _READ if self._under_way() <= _MANY else _READ_OF_MANY
+                self._to_origin.receive_data(self._origin.recv(size))
             elif isinstance(event, h11.Response):
                 self._send(self._to_client.send(self._response(event)) or b"")
                 self._begun = True

@@ -37,6 +37,7 @@ class Serving:
         self._turns = Turns(_RELAYS)
         hits.sent = self._serve
         origin.is_crowded = self._turns.are_short
+        origin.under_way = lambda: self._turns.under_way
 
     def stop(self) -> None:
         """End the threads; the keeper must have stopped."""

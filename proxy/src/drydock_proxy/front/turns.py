@@ -18,6 +18,12 @@ class Turns:
         self._waiting: dict[str, deque[Asked]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are relayed, or wait for a thread."""
+        with self._lock:
+            return self._under_way.total()
+
     def is_free(self, client: str) -> bool:
         """Tell whether a request of this client would have a thread now."""
         with self._lock:
