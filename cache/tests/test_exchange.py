@@ -138,9 +138,9 @@ async def test_another_length_than_expected_is_refused_before_a_byte_is_sent(dry
 
 async def test_a_refusal_longer_than_the_asset_is_still_passed_on(drydock: Drydock, internet: Upstream) -> None:
     """The expected size speaks of the asset, not of the page that says why it is not there."""
-    internet.route("/a.whl", b"x" * 1000, status=404)
+    internet.route("/a.whl", b"x" * 1000, status=429)
     drydock.expect(URL, b"tiny", 4)
-    assert (await drydock.get(URL)).status == 404
+    assert (await drydock.get(URL)).status == 429
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=100-", "bytes=-7"])

@@ -119,3 +119,32 @@ async def test_an_asset_that_a_redirect_turns_into_a_portals_page_names_both(dry
     seen = await drydock.get(ASSET)
     assert (seen.status, b'"not-the-asset"' in seen.body) == (502, True)
     assert b"Instead of https://assets.example/a.whl an HTML page came from other.example" in seen.body
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
+async def test_who_denies_a_file_that_a_lock_or_a_runtime_insists_on_is_not_believed(
+    drydock: Drydock, internet: Upstream, status: int
+) -> None:
+    """Nothing marks it as a filter's; but the file is there, and a client would take "not found" for the truth."""
+    drydock.expect(ASSET, INDEX)
+    internet.route("/a.whl", BLOCKED, status=status, content_type="text/html", cache_control="public, max-age=600")
+    seen = await drydock.get(ASSET)
+    assert (seen.status, UpstreamFailure.NOT_THE_ASSET.value.encode() in seen.body) == (502, True)
+    assert f"assets.example answered {status}".encode() in seen.body
+    assert b"make lock" in seen.body
+    internet.route("/a.whl", INDEX)
+    assert (await drydock.get(ASSET)).body == INDEX
+
+
+async def test_a_404_for_a_file_that_nobody_insists_on_is_passed_on(drydock: Drydock, internet: Upstream) -> None:
+    """Hosts say it in HTML as filters do, and clients ask for what may not be there."""
+    internet.route("/a.whl", BLOCKED, status=404, content_type="text/html")
+    seen = await drydock.get(ASSET)
+    assert (seen.status, seen.body) == (404, BLOCKED)
+
+
+async def test_a_host_that_is_asked_too_often_may_say_so(drydock: Drydock, internet: Upstream) -> None:
+    """429 denies no file: the client waits as long as it is told."""
+    drydock.expect(ASSET, INDEX)
+    internet.route("/a.whl", b"slower", status=429)
+    assert (await drydock.get(ASSET)).status == 429

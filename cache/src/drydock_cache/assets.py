@@ -15,6 +15,8 @@ from drydock_cache.keys import CacheKey
 # Nothing a client sends may bend what is stored for all: an asset is asked for with our own headers.
 _HEADERS = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "drydock"))
 _PAGES = frozenset({"", ".html", ".htm"})
+# What says that a file is not there, or not for everybody.
+_DENIALS = frozenset({401, 403, 404, 410, 451})
 
 
 def asset_request(url: str, expected: Expected | None) -> FetchRequest:
@@ -24,20 +26,36 @@ def asset_request(url: str, expected: Expected | None) -> FetchRequest:
         # under the URL that was asked for: a redirect's target is signed for minutes, the asset's name stays
         return StoredResponse(CacheKey(url), head.status, shareable(head.headers), blob, head.request_time, head.response_time)
 
-    return FetchRequest(CacheKey(url), _HEADERS, partial(judge_asset, url), stored, follow_redirects=True, expected=expected)
+    return FetchRequest(
+        CacheKey(url),
+        _HEADERS,
+        partial(judge_asset, url, insisted=expected is not None),
+        stored,
+        follow_redirects=True,
+        expected=expected,
+    )
 
 
-def judge_asset(url: str, head: Head) -> Verdict:
+def judge_asset(url: str, head: Head, *, insisted: bool = False) -> Verdict:
     """Say what becomes of a response to a plain GET for the asset `url`, wherever redirects led.
 
-    Raise UpstreamError for what is no answer to such a request: a part, a 304 that nobody asked for, an empty file, and the
-    page of a captive portal or a filter that comes with status 200.
+    `insisted`: a lock or a runtime names the file with its digest. Raise UpstreamError for what is no answer to such a request:
+    a part, a 304 that nobody asked for, an empty file, the page of a captive portal or a filter that comes with status 200, and
+    the denial of a file that is insisted on. Of other files a filter's 404 cannot be told from the host's, which is HTML as often.
     """
     shown = head.url.partition("?")[0]  # the query of a redirect's target may be a signature
     refuse_impostor(url, head)
     if head.status in (206, 304):
         raise UpstreamError(
             UpstreamFailure.PROTOCOL, f"The upstream of {shown} answered a plain GET with {head.status}.", "Try again."
+        )
+    if insisted and head.status in _DENIALS:
+        host = urlsplit(shown).hostname
+        raise UpstreamError(
+            UpstreamFailure.NOT_THE_ASSET,
+            f"{host} answered {head.status} for {url}, which is there by a lock or a runtime that names its digest: a filter of the "
+            "network answers in the host's place, or the file was taken away.",
+            f"Ask for {host} to be allowed (make doctor says who answers); if it was taken away: make lock.",
         )
     if head.status != 200:
         return Verdict.PASS
