@@ -51,7 +51,8 @@ RUN --network=none --mount=type=bind,from=project,target=/project --mount=type=t
     cd /project && drydock plan --output /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
 USER 1000:1000
 # A corporate CA is a secret only so that it lies in no layer.
-RUN --mount=type=secret,id=corporate_ca,required=false,mode=0444 --mount=type=bind,from=project,target=/project \
+RUN --mount=type=secret,id=corporate_ca,required=false,mode=0444 \
+    --mount=type=secret,id=proxy_credentials,required=false,mode=0444 --mount=type=bind,from=project,target=/project \
     cd /project && sh /usr/local/lib/drydock/ci-warm /var/lib/drydock/plan.json ${WORKERS:-$(dirname workers/*/wrangler.*)}
 
 # ---- the store, imported from an archive -------------------------------------------------------------------------------------

@@ -26,6 +26,6 @@ ENV PATH=/opt/auth/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERE
 USER 2001:2001
 WORKDIR /tmp
 # That it listens, and no more: whether a login is right, only a try would tell.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=300ms \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s \
   CMD ["python", "-c", "import socket; socket.create_connection(('127.0.0.1', 3128), 3)"]
 ENTRYPOINT ["python", "/usr/local/lib/drydock/auth_start.py"]

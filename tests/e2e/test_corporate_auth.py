@@ -98,6 +98,17 @@ def test_a_wrong_password_is_told_and_a_mended_file_counts_without_a_restart(sta
     assert "not-the-word" not in refused.stderr + stack.project.logs()
 
 
+def test_a_pac_script_as_a_file_leads_px_and_drydock(stack: Stack, tmp_path: Path) -> None:
+    """DRYDOCK_PAC_FILE names a file of this machine; no variable names a proxy."""
+    script = tmp_path / "proxy.pac"
+    script.write_text('function FindProxyForURL(url, host) { return "PROXY corporate-ntlm:3128"; }')
+    by_script = Stack(stack.project.with_env(HTTPS_PROXY="", HTTP_PROXY="", DRYDOCK_PAC_FILE=str(script)), stack.network)
+    by_script.project.compose("up", "--detach", "--wait", "--no-build", "--no-deps", "corporate-auth")
+    tunnels = stack.project.logs("corporate-ntlm").count("TCP_TUNNEL/200 CONNECT")
+    warm(by_script, "--url", URL.replace("_3.capnp.bin", "_5.capnp.bin"))
+    stack.wait_until(lambda: stack.project.logs("corporate-ntlm").count("TCP_TUNNEL/200 CONNECT") > tunnels)
+
+
 def test_a_file_that_the_container_cannot_read_is_said_with_its_mode(stack: Stack, credentials: Path) -> None:
     """0600 is what a careful user gives it; the container's own user cannot read that."""
     credentials.chmod(0o600)

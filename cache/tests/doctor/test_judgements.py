@@ -250,3 +250,11 @@ def test_a_probe_that_saw_all_well_leads_to_no_finding() -> None:
 
 def test_a_stage_that_was_not_reached_is_not_judged() -> None:
     assert judge_answer(HostSeen(NOWHERE, Stage.NAME, Trouble.NO_DNS)) is None
+
+
+def test_a_login_that_corporate_auth_was_refused_is_no_other_scheme() -> None:
+    """px offers nothing itself; what is wrong is the file that it reads."""
+    proxy = ProxySeen("http://corporate-auth:3128", status=407, given=True, mend="Mend the file.", authenticator=True)
+    refused = HostSeen(NOWHERE, Stage.CONNECT, Trouble.LOGIN, by=proxy.url)
+    found = judge_proxy(proxy, [refused])
+    assert (found.check, found.mend) == ("accounts.refused", "Mend the file.")
