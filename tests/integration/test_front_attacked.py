@@ -151,6 +151,21 @@ def test_clients_that_take_nothing_of_a_miss_cost_little(own_world: World) -> No
     assert most - before < 95
 
 
+def test_a_body_in_chunks_of_a_byte_ends_soon(world: World, way: Way) -> None:
+    """A short one is passed on as it is; one without end is refused after some thousand, with the reason."""
+    world.upstream.route("/attacked/upload", b"thanks")
+    head = b"POST /attacked/upload HTTP/1.1\r\nHost: assets.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with secure(world.proxy, way, "assets.example") as connection:
+        connection.sendall(head + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
+        assert reply(connection).body == b"thanks"
+        connection.sendall(head)
+        with contextlib.suppress(OSError):
+            for _ in range(10):
+                connection.sendall(b"1\r\nx\r\n" * 1000)
+        answer = reply(connection)
+    assert (answer.status, b"less than 16 bytes" in answer.body) == (400, True)
+
+
 def test_changes_of_keys_without_end_hold_nobody_up(own_world: World, tmp_path: Path) -> None:
     """A hundred thousand at once: the front lets go, does without that client for a minute, and says so; others get hits."""
     world, attacker = own_world, "127.0.0.9"

@@ -30,6 +30,9 @@ _CROWDED_SECONDS = 2.0
 _LOOK_SECONDS = 0.5
 _UNREADABLE = "The request breaks the rules of HTTP/1.1"
 _TRAILERS = "The request has trailers, which are not passed on."
+# A chunk of a byte costs as much work as one of 16 KiB, and others wait meanwhile.
+_SMALL_PIECE, _MOST_SMALL_PIECES = 16, 4096
+_TOO_SMALL = f"The body comes in chunks of less than {_SMALL_PIECE} bytes."
 _NO_STATUS = (b"Cache-Status", b"drydock; fwd=bypass; detail=request")
 
 
@@ -118,6 +121,7 @@ class _Exchange:
         self._to_client = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_UNREAD)
         self._method = method
         self._begun = False
+        self._pieces = self._received = 0  # of the body
         version = head.version if head.version in meaning.VERSIONS else "HTTP/1.1"
         framing = "".join(f"{name}: {value}\r\n" for name, value in head.fields if name in _FRAMING)
         # what was read already, as plainly as can be: h11 keeps the account of bodies and of the connection's end
@@ -181,15 +185,18 @@ class _Exchange:
         """Pass the rest of the body on, until it ends or the origin answers before that."""
         assert self._origin is not None
         while True:
-            event = self._next_of_body()
+            event, pieces = self._next_of_body(), []
+            while isinstance(event, h11.Data):
+                pieces.append(event.data)
+                event = self._next_of_body()
+            if pieces:  # what came together goes on together, in however small chunks it came
+                self._origin.sendall(self._to_origin.send(h11.Data(data=b"".join(pieces))) or b"")
             if event is not None:
                 self._origin.sendall(self._to_origin.send(event) or b"")
-                if isinstance(event, h11.EndOfMessage):
-                    return
-            elif self._readable(self._client, self._origin) is self._origin:
                 return
-            else:
-                self._take_in()
+            if self._readable(self._client, self._origin) is self._origin:
+                return
+            self._take_in()
 
     def _next_of_body(self) -> h11.Event | None:
         """Return the next piece of the body, or None where more must come first."""
@@ -202,6 +209,10 @@ class _Exchange:
                 raise _RefusedError(_TRAILERS)
             return h11.EndOfMessage()
         if isinstance(event, h11.Data):
+            self._pieces += 1
+            self._received += len(event.data)
+            if self._pieces > _MOST_SMALL_PIECES and self._received < self._pieces * _SMALL_PIECE:
+                raise _RefusedError(_TOO_SMALL)
             return event
         if event is h11.NEED_DATA:
             return None
