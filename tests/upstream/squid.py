@@ -156,8 +156,8 @@ class Squid(Child):
         # a service name of its own: Squids that run at once, or that crashed once, would give each other their shared memory
         self._service = f"company{self.port}t{time.time_ns() // 1000}"
         command = ["squid", "-N", "-n", self._service, "-f", str(squid_conf)]
-        # SIGINT ends it without the second or two that it grants its clients after SIGTERM
-        super().__init__(command, directory / "squid.log", lambda: accepts(self.port), stop_signal=signal.SIGINT)
+        # killed: asked to end, it takes two seconds, whatever shutdown_lifetime says
+        super().__init__(command, directory / "squid.log", lambda: accepts(self.port), stop_signal=signal.SIGKILL)
         self._cache_log = directory / "cache.log"
 
     def __enter__(self) -> Self:
@@ -167,7 +167,7 @@ class Squid(Child):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         super().__exit__(kind, error, trace)
-        # what Squid leaves where it does not end in time, as with a tunnel that stays open
+        # what it would take away itself if it were asked to end
         for segment in Path("/dev/shm").glob(f"{self._service}-*"):
             segment.unlink(missing_ok=True)
         if self._lead is not None:
