@@ -87,7 +87,7 @@ def hand_over() -> HandOver:
 def test_a_client_cannot_pretend_to_be_the_proxy() -> None:
     """Headers of ours that a client sends are replaced, in any case of letters and however often they come."""
     made = flow()
-    for name in ("Drydock-Url", "drydock-url", "DRYDOCK-TOKEN", "drydock-client", "drydock-refusal"):
+    for name in ("Drydock-Url", "drydock-url", "DRYDOCK-TOKEN", "drydock-client", "drydock-refusal", "drydock-tap"):
         made.request.headers.add(name, "forged")
     hand_over().requestheaders(made)
     assert "forged" not in str(made.request.headers.fields)

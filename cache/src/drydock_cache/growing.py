@@ -11,14 +11,15 @@ import errno
 import hashlib
 import os
 import weakref
+from collections.abc import Callable
 from typing import Self
 
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DrydockError, StoreError
 from drydock_cache.stage import Stage
 
-_READ_SIZE = 256 << 10
-# A follower whose client takes nothing holds a piece: with many of them smaller ones do.
+# What a follower is given at most at a time. One whose client takes nothing holds a piece: with many of them smaller ones do.
+READ_SIZE = 256 << 10
 _MANY, _READ_SIZE_OF_MANY = 32, 32 << 10
 _ABSORBED_AT_ONCE = 4 << 20
 _WINDOW = 4 << 20
@@ -32,6 +33,8 @@ _SLOWEST_FOLLOWER_SECONDS = 60.0
 
 class GrowingContent:
     """Content that one writer appends to and followers read from any offset; used in one event loop.
+
+    Only `on_disk` and `read_again` are for other threads; `wakes` are called, in the loop, whenever there may be more for them.
 
     `written` is the number of bytes that arrived. Until `finish`, the last byte is held back from every follower: whatever
     turns out wrong at the end (a digest, a length) still leaves each client with an answer that is visibly incomplete. A
@@ -49,9 +52,10 @@ class GrowingContent:
         self._hash = hashlib.sha256() if stage is None else stage.hash
         self._positions: dict[int, int] = {}
         self._waiting: set[asyncio.Future[None]] = set()
+        self.wakes: set[Callable[[], None]] = set()
         self._error: DrydockError | None = None
         self._descriptor = -1
-        self._buffer = bytearray(_READ_SIZE)
+        self._buffer = bytearray(READ_SIZE)
         if stage is not None:
             self._descriptor = stage.reader()
             self._release = weakref.finalize(self, os.close, self._descriptor)
@@ -156,14 +160,39 @@ class GrowingContent:
             self._raise_failure()
             limit = self._readable(end)
             if limit > position:
-                most = _READ_SIZE if len(self._positions) <= _MANY else _READ_SIZE_OF_MANY
+                most = READ_SIZE if len(self._positions) <= _MANY else _READ_SIZE_OF_MANY
                 data = await self._read_at(position, min(limit - position, most))
                 if not data:
-                    raise StoreError(f"The staged bytes were cut at {position} while they were read.")
+                    raise _cut_at(position)
                 return data
             if self.finished or (end is not None and position >= end):
                 return b""
             await self._change()
+
+    def reader(self) -> int:
+        """Return a new descriptor of the staged bytes, the caller's to close; raise OSError where there are none."""
+        if self._descriptor < 0 or not self._release.alive:
+            raise OSError(errno.EBADF, "nothing is staged")
+        return os.dup(self._descriptor)
+
+    def on_disk(self, position: int, end: int | None) -> int | None:
+        """Return how many bytes from `position`, before `end`, may be read from a `reader`: 0 at the end, None while none may.
+
+        Raise what `fail` was given.
+        """
+        self._raise_failure()
+        finished = self.finished  # before `written` is looked at, which grows no more afterwards
+        if (limit := self._readable(end)) > position:
+            # a disk that takes no more leaves bytes in memory, behind those that lie on it
+            return max(min(limit, self._on_disk) - position, 0) or None
+        return 0 if finished or (end is not None and position >= end) else None
+
+    def read_again(self, descriptor: int, position: int, view: memoryview) -> int:
+        """Fill `view` as far as one read does; raise StoreError when what was staged is there no more, and OSError."""
+        count = os.preadv(descriptor, [view], position)
+        if not count:
+            raise _cut_at(position)
+        return count
 
     def moved(self, follower: int, position: int | None) -> None:
         """Note how far a follower has read; None takes it off the list."""
@@ -243,15 +272,21 @@ class GrowingContent:
         for change in self._waiting:
             if not change.done():
                 change.set_result(None)
+        for wake in self.wakes:
+            wake()
+
+
+def _cut_at(position: int) -> StoreError:
+    return StoreError(f"The staged bytes were cut at {position} while they were read.")
 
 
 class Follower:
     """One reader of growing content: iterate it once, and close it, read or not."""
 
     def __init__(self, content: GrowingContent, start: int, end: int | None) -> None:
-        self._content = content
-        self._position = start
-        self._end = end
+        self.content = content
+        self.position = start
+        self.end = end
         content.moved(id(self), start)
         # one that is dropped unread must not hold up the others
         self._leave = weakref.finalize(self, content.moved, id(self), None)
@@ -262,15 +297,15 @@ class Follower:
 
     async def __anext__(self) -> bytes:
         try:
-            data = await self._content.read(self._position, self._end) if self._leave.alive else b""
+            data = await self.content.read(self.position, self.end) if self._leave.alive else b""
         except BaseException:  # the writer must not wait for one who was cancelled
             self.close()
             raise
         if not data:
             self.close()
             raise StopAsyncIteration
-        self._position += len(data)
-        self._content.moved(id(self), self._position)
+        self.position += len(data)
+        self.content.moved(id(self), self.position)
         return data
 
     def close(self) -> None:

@@ -12,18 +12,22 @@ from aiohttp import web
 from drydock_cache.answer import Answer, Request, from_error
 from drydock_cache.errors import DrydockError
 from drydock_cache.exchange import Exchange
+from drydock_cache.growing import Follower
+from drydock_cache.tap import Tap
 from multidict import CIMultiDict
 
 from drydock_proxy.journal import log_access
 from drydock_proxy.record import Asked
 from drydock_proxy.tally import Tally
+from drydock_proxy.taps import Taps
 
 _log = logging.getLogger(__name__)
 
 # Headers between mitmproxy's side and the origin; the token keeps other local processes from posing as the former.
-# `drydock-refusal` is `STATUS reason`.
-TOKEN, URL, CLIENT, REFUSAL = "drydock-token", "drydock-url", "drydock-client", "drydock-refusal"
-_OURS = frozenset({TOKEN, URL, CLIENT, REFUSAL})
+# `drydock-refusal` is `STATUS reason`. `drydock-tap` is a number of `Taps`, and comes back with the length of the content, or
+# nothing where it is not known, when its bytes are to be read from there.
+TOKEN, URL, CLIENT, REFUSAL, TAP = "drydock-token", "drydock-url", "drydock-client", "drydock-refusal", "drydock-tap"
+OURS = frozenset({TOKEN, URL, CLIENT, REFUSAL, TAP})
 _CHUNK = 256 << 10
 _STOP_SECONDS = 0.1
 
@@ -33,6 +37,7 @@ class Origin:
 
     def __init__(self, exchange: Exchange, tally: Tally) -> None:
         self.token = secrets.token_urlsafe(24)
+        self.taps = Taps()
         self._exchange = exchange
         self._tally = tally
         server = web.Server(
@@ -58,11 +63,19 @@ class Origin:
             return web.Response(status=403, text="This port belongs to drydock itself.\n")
         started = time.monotonic()
         answer = await self._answer(incoming)
-        response = _head(answer, incoming.method)
+        number = incoming.headers.get(TAP, "")
+        tap = _tap(answer) if number else None
+        response = _head(answer, incoming.method) if tap is None else _head_of_tapped(answer)
         sending = _Sending()
         try:
             async with answer.cleanup:
-                await sending.send(incoming, response, answer)
+                if tap is None:
+                    await sending.send(incoming, response, answer)
+                elif self.taps.leave(number, tap):
+                    await sending.send_tapped(incoming, response, tap)
+                else:
+                    tap.close()
+                    raise ConnectionResetError
         except DrydockError as error:
             sending.cut = str(error)
         except ConnectionError:
@@ -75,7 +88,7 @@ class Origin:
             sending.cut = f"drydock failed inside: {error!r}"
         finally:
             self._note(incoming, answer, sending, time.monotonic() - started)
-        if sending.cut and incoming.transport is not None:
+        if sending.cut and tap is None and incoming.transport is not None:
             # an answer that ends here must not look complete: no last chunk, no proper end
             incoming.transport.abort()
         return response
@@ -86,7 +99,7 @@ class Origin:
             status, _, reason = refusal.partition(" ")
             details = ("fwd=bypass", "detail=request")
             return from_error(int(status), url, reason, "", details, "misdirected" if status == "421" else "bad-request")
-        headers = tuple((name.lower(), value) for name, value in incoming.headers.items() if name.lower() not in _OURS)
+        headers = tuple((name.lower(), value) for name, value in incoming.headers.items() if name.lower() not in OURS)
         content = incoming.content.iter_chunked(_CHUNK) if incoming.can_read_body else None
         try:
             return await self._exchange.answer(Request(incoming.method, url, headers, content))
@@ -142,17 +155,47 @@ class _Sending:
                 self.sent += len(chunk)
         await response.write_eof()
 
+    async def send_tapped(self, incoming: web.BaseRequest, response: web.StreamResponse, tap: Tap) -> None:
+        """Send the head alone, and wait until the thread that has the tap is done."""
+        try:
+            await response.prepare(incoming)
+            await response.write_eof()
+            self.cut = await tap.wait_closed()
+        finally:
+            self.sent = tap.sent
+
+
+def _tap(answer: Answer) -> Tap | None:
+    """Return a tap for content that grows on disk; None means that it comes by way of the loop."""
+    try:
+        return Tap(answer.content) if isinstance(answer.content, Follower) else None
+    except OSError:
+        return None
+
 
 def _head(answer: Answer, method: str) -> web.StreamResponse:
-    headers: CIMultiDict[str] = CIMultiDict(answer.headers)
-    headers["Cache-Status"] = answer.cache_status
-    headers.setdefault("Server", "drydock")
+    headers = _fields(answer)
     if answer.length is not None:
         headers["Content-Length"] = str(answer.length)
     response = web.StreamResponse(status=answer.status, headers=headers)
     if answer.length is None and answer.status not in (204, 304) and method != "HEAD":
         response.enable_chunked_encoding()
     return response
+
+
+def _head_of_tapped(answer: Answer) -> web.StreamResponse:
+    headers = _fields(answer)
+    headers["Content-Length"] = "0"
+    headers[TAP] = "" if answer.length is None else str(answer.length)
+    return web.StreamResponse(status=answer.status, headers=headers)
+
+
+def _fields(answer: Answer) -> CIMultiDict[str]:
+    headers: CIMultiDict[str] = CIMultiDict(answer.headers)
+    headers.popall(TAP, None)  # upstream's word means nothing here
+    headers["Cache-Status"] = answer.cache_status
+    headers.setdefault("Server", "drydock")
+    return headers
 
 
 async def _chunks(content: AsyncIterator[bytes] | bytes) -> AsyncGenerator[bytes]:

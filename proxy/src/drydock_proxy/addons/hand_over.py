@@ -8,12 +8,11 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 
 from drydock_proxy import meaning
 from drydock_proxy.journal import log_access
-from drydock_proxy.origin import CLIENT, REFUSAL, TOKEN, URL, Origin
+from drydock_proxy.origin import CLIENT, OURS, REFUSAL, TOKEN, URL, Origin
 from drydock_proxy.relay import Relay
 
 _log = logging.getLogger(__name__)
 
-_OURS = (TOKEN, URL, CLIENT, REFUSAL)
 _FRAMING = (b"content-length", b"transfer-encoding", b"connection")
 
 
@@ -27,7 +26,7 @@ class HandOver:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Point a request at the origin, with the URL that the client meant in a header."""
         request = flow.request
-        for name in _OURS:
+        for name in OURS:
             request.headers.pop(name, None)
         url, refusal = meant(flow)
         if refusal:

@@ -6,18 +6,21 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 
 import h11
 from drydock_cache.answer import passed_on
+from drydock_cache.errors import DrydockError
+from drydock_cache.growing import READ_SIZE
+from drydock_cache.tap import Tap
 
 from drydock_proxy import meaning
 from drydock_proxy.front.connection import Connection
 from drydock_proxy.front.heads import MOST_UNREAD, Head
 from drydock_proxy.journal import log_access
-from drydock_proxy.origin import CLIENT, REFUSAL, TOKEN, URL, Origin
+from drydock_proxy.origin import CLIENT, OURS, REFUSAL, TAP, TOKEN, URL, Origin
 from drydock_proxy.wire import error_of
 
-_OURS = frozenset({TOKEN, URL, CLIENT, REFUSAL})
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 _READ = 256 << 10
 # Of what its client does not take, a thread holds two or three such pieces: with many of them smaller ones do.
@@ -33,6 +36,7 @@ _TRAILERS = "The request has trailers, which are not passed on."
 # A chunk of a byte costs as much work as one of 16 KiB, and others wait meanwhile.
 _SMALL_PIECE, _MOST_SMALL_PIECES = 16, 4096
 _TOO_SMALL = f"The body comes in chunks of less than {_SMALL_PIECE} bytes."
+_CLIENT_LEFT = "the client left"
 _NO_STATUS = (b"Cache-Status", b"drydock; fwd=bypass; detail=request")
 
 
@@ -56,7 +60,7 @@ class OriginWay:
     def relay(self, connection: Connection, head: Head, url: str, refusal: str) -> bool | None:
         """Have the origin answer; say whether the client's connection goes on, None when it must be broken off."""
         ours = {TOKEN: self._origin.token, URL: url, CLIENT: connection.client}
-        fields = [(name, value) for name, value in head.fields if name not in _OURS]
+        fields = [(name, value) for name, value in head.fields if name not in OURS]
         kept = () if refusal else passed_on(tuple(fields))
         if refusal:
             ours[REFUSAL] = refusal
@@ -66,15 +70,19 @@ class OriginWay:
         ]
         sent += [(name, value) for name, value in fields if name in ("content-length", "transfer-encoding")]
         method = head.method if head.method in meaning.METHODS else "POST"
+        if method == "GET" and not refusal:
+            ours[TAP] = self._origin.taps.ask()
         exchange = _Exchange(connection, head, method, self)
         try:
-            return exchange.run(self, [*sent, *ours.items()])
+            return exchange.run(self, [*sent, *ours.items()], lambda: self._origin.taps.take(ours.get(TAP, "")))
         except _RefusedError as error:
             return exchange.refuse(str(error))
         except (_LeftError, OSError, h11.ProtocolError):
             return None
         finally:
             exchange.close(self)
+            if tap := self._origin.taps.take(ours.get(TAP, "")):
+                tap.close(_CLIENT_LEFT)
 
     def take(self) -> tuple[socket.socket, bool]:
         """Return a connection to the origin, and whether it was used before."""
@@ -131,8 +139,8 @@ class _Exchange:
             self._to_client.receive_data(connection.unread)
             connection.unread = b""
 
-    def run(self, way: OriginWay, fields: list[tuple[str, str]]) -> bool | None:
-        """Send the request and pass the answer on."""
+    def run(self, way: OriginWay, fields: list[tuple[str, str]], take_tap: Callable[[], Tap | None]) -> bool | None:
+        """Send the request and pass the answer on, its content from a tap where there is one."""
         if "expect" in self._head.names and self._has_body:
             self._send(self._to_client.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")) or b"")
         begun = self._first_of_body()
@@ -146,7 +154,8 @@ class _Exchange:
         self._origin.sendall(b"".join(self._to_origin.send(event) or b"" for event in (request, *begun)))
         if not isinstance(begun[-1], h11.EndOfMessage):
             self._upload()
-        self._download()
+        if self._download() and (tap := take_tap()):
+            self._drain(tap)
         return self._goes_on()
 
     def refuse(self, reason: str) -> bool | None:
@@ -222,24 +231,48 @@ class _Exchange:
         if data := self._receive():
             self._to_client.receive_data(data)
 
-    def _download(self) -> None:
+    def _download(self) -> bool:
+        """Pass on what the origin sends; say whether the content is to be read from a tap."""
         assert self._origin is not None
+        tapped = False
         while True:
             event = self._to_origin.next_event()
             if event is h11.NEED_DATA:
-                self._await_origin()
+                self._await(self._origin)
                 size = _READ if self._under_way() <= _MANY else _READ_OF_MANY
                 self._to_origin.receive_data(self._origin.recv(size))
             elif isinstance(event, h11.Response):
+                tapped = any(name == TAP.encode() for name, _ in event.headers)
                 self._send(self._to_client.send(self._response(event)) or b"")
                 self._begun = True
             elif isinstance(event, h11.Data):
                 self._send(self._to_client.send(event) or b"")
             elif isinstance(event, h11.EndOfMessage):
-                self._send(self._to_client.send(h11.EndOfMessage()) or b"")
-                return
+                if not tapped:
+                    self._send(self._to_client.send(h11.EndOfMessage()) or b"")
+                return tapped
             elif not isinstance(event, h11.InformationalResponse):
                 raise _LeftError
+
+    def _drain(self, tap: Tap) -> None:
+        """Send what a tap has, as it comes, and say to it how that ended."""
+        cut = _CLIENT_LEFT
+        try:
+            view = memoryview(bytearray(READ_SIZE))
+            while (count := tap.read_into(view if self._under_way() <= _MANY else view[:_READ_OF_MANY])) != 0:
+                if count is None:
+                    self._await(tap)
+                else:
+                    content = h11.Data(data=view[:count])  # type: ignore[arg-type]  # h11 asks for its length alone
+                    pieces = self._to_client.send_with_data_passthrough(content) or []
+                    self._send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            self._send(self._to_client.send(h11.EndOfMessage()) or b"")
+            cut = ""
+        except (DrydockError, CancelledError) as error:
+            cut = str(error) or "drydock is stopping"
+            raise _LeftError from None
+        finally:
+            tap.close(cut)
 
     def _response(self, event: h11.Response) -> h11.Response:
         raw = [(name, value) for name, value in event.headers.raw_items() if name.lower() not in (b"connection", b"keep-alive")]
@@ -247,6 +280,9 @@ class _Exchange:
             raw.append(_NO_STATUS)
             reason = "the head of the request was refused as too large or malformed"
             log_access("request", client=self._connection.client, status=event.status_code, outcome="error", error=reason)
+        if (length := next((value for name, value in raw if name.lower() == TAP.encode()), None)) is not None:
+            framing = (b"Content-Length", length) if length else (b"Transfer-Encoding", b"chunked")
+            raw = [*((name, value) for name, value in raw if name.lower() not in (b"content-length", TAP.encode())), framing]
         return h11.Response(status_code=event.status_code, headers=raw, reason=event.reason)
 
     def _goes_on(self) -> bool:
@@ -255,17 +291,16 @@ class _Exchange:
             self._connection.unread = self._to_client.trailing_data[0]
         return states == (h11.DONE, h11.DONE)
 
-    def _await_origin(self) -> None:
-        """Wait for the origin, and raise _LeftError when the client leaves meanwhile; what it sends is its next request."""
-        assert self._origin is not None
+    def _await(self, source: socket.socket | Tap) -> None:
+        """Wait for the answer's source, and raise _LeftError when the client leaves meanwhile; what it sends is its next request."""
         while len(self._connection.unread) <= MOST_UNREAD and not self._has_body:
-            if self._readable(self._origin, self._client, None) is self._origin:
+            if self._readable(source, self._client, None) is source:
                 return
             self._connection.unread += self._receive()
 
     def _readable(
-        self, first: socket.socket, other: socket.socket | None = None, seconds: float | None = _STALLED_SECONDS
-    ) -> socket.socket:
+        self, first: socket.socket | Tap, other: socket.socket | None = None, seconds: float | None = _STALLED_SECONDS
+    ) -> socket.socket | Tap:
         """Wait for either; of both the first counts."""
         if isinstance(first, ssl.SSLSocket) and first.pending():
             return first
@@ -294,7 +329,7 @@ class _Exchange:
         if time.monotonic() - since > (_CROWDED_SECONDS if self._is_crowded(self._connection.client) else _STALLED_SECONDS):
             raise _LeftError
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | memoryview) -> None:
         self._client.settimeout(_LOOK_SECONDS)
         view = memoryview(data)
         since = time.monotonic()
