@@ -32,6 +32,8 @@ class Command:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self._starting = False
+        self._held: list[int] = []
         # At a terminal the command stays in the foreground group, which gets the terminal's signals anyway.
         self._own_group = not sys.stdin.isatty()
         for number in PASSED_ON:
@@ -39,7 +41,10 @@ class Command:
 
     def run(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
         """Run it to its end and return its exit status, as a shell would say it."""
+        self._starting = True  # the command may already run, and be waited for, while nobody knows its id yet
         self._child = subprocess.Popen(words, cwd=folder, env=environment, process_group=0 if self._own_group else None)
+        for number in self._held:
+            self._pass_on(number, None)
         # As process 1 of a container, we are the parent of whatever lost its own.
         while True:
             pid, status = os.wait()
@@ -49,7 +54,10 @@ class Command:
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         if self._child is None:
-            sys.exit(128 + number)
+            if not self._starting:
+                sys.exit(128 + number)
+            self._held.append(number)
+            return
         if self._child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 if self._own_group:

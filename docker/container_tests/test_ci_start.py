@@ -47,6 +47,14 @@ def test_a_signal_reaches_the_command_and_its_own_end_counts(number: signal.Sign
         assert parent.wait(20) == 9
 
 
+def test_a_signal_while_the_command_is_started_reaches_it() -> None:
+    """The command runs before whoever started it knows its id: here it lets the signal come just then."""
+    script = "trap 'exit 9' TERM; kill -TERM $PPID; while :; do sleep 0.05; done"
+    for _ in range(20):
+        with start(script) as parent:
+            assert parent.wait(20) == 9
+
+
 def test_a_signal_reaches_what_the_command_started_as_well() -> None:
     """pywrangler passes none on: its whole process group gets the signal, and no orphan keeps the output open."""
     with start("sh -c 'echo ready; exec sleep 600'") as parent:
