@@ -38,6 +38,11 @@ class Command:
         self._own_group = not sys.stdin.isatty()
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
+        # A byte for each signal: one that comes just before we wait for something must end the waiting, too.
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        self._signals, end = os.pipe()
+        os.set_blocking(end, False)
+        signal.set_wakeup_fd(end, warn_on_full_buffer=False)
 
     def run(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
         """Run it to its end and return its exit status, as a shell would say it."""
@@ -47,8 +52,10 @@ class Command:
             self._pass_on(number, None)
         # As process 1 of a container, we are the parent of whatever lost its own.
         while True:
-            pid, status = os.wait()
-            if pid == self._child.pid:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                os.read(self._signals, 1 << 10)
+            elif pid == self._child.pid:
                 self._child.returncode = code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code
 

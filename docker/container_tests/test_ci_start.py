@@ -50,7 +50,7 @@ def test_a_signal_reaches_the_command_and_its_own_end_counts(number: signal.Sign
 def test_a_signal_while_the_command_is_started_reaches_it() -> None:
     """The command runs before whoever started it knows its id: here it lets the signal come just then."""
     script = "trap 'exit 9' TERM; kill -TERM $PPID; while :; do sleep 0.05; done"
-    for _ in range(20):
+    for _ in range(6):
         with start(script) as parent:
             assert parent.wait(20) == 9
 
