@@ -47,10 +47,12 @@ class Rebinding(Mapping[str, str]):
 
 
 class Inward:
-    """Counts the packets that go to the addresses inside, and the connections that arrive there."""
+    """Counts the packets that go to the addresses inside, and the connections that arrive there; those of `control` apart."""
 
     def __init__(self) -> None:
         self.packets = self.connections = 0
+        self._control = 0
+        self._control_seen = threading.Event()
         self._targets = {socket.inet_aton(one) for one in INSIDE}
         self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IP))
         self._wire.bind((_LOOPBACK_FRAME, _IP))
@@ -62,10 +64,25 @@ class Inward:
     def _watch(self) -> None:
         while True:
             packet, (_, _, kind, *_) = self._wire.recvfrom(100)
-            self.packets += packet[16:20] in self._targets and kind != socket.PACKET_OUTGOING  # loopback shows each twice
+            if packet[16:20] not in self._targets or kind == socket.PACKET_OUTGOING:  # loopback shows each twice
+                continue
+            begin = (packet[0] & 15) * 4
+            if self._control and self._control in (int.from_bytes(packet[begin + at : begin + at + 2]) for at in (0, 2)):
+                self._control_seen.set()
+            else:
+                self.packets += 1
 
-    def _arrived(self, _connection: socket.socket) -> None:
-        self.connections += 1
+    def _arrived(self, connection: socket.socket) -> None:
+        self.connections += connection.getpeername()[1] != self._control
+
+    def control(self) -> bool:
+        """Connect inside, as the proxy never should, and tell whether that is seen: all that came before it is counted then."""
+        with socket.socket() as connection:
+            connection.bind(("", 0))
+            self._control = connection.getsockname()[1]
+            connection.settimeout(5)
+            connection.connect((INSIDE[0], 443))
+            return self._control_seen.wait(5)
 
 
 def upstream(authority: Authority) -> tuple[Talk, ssl.SSLContext]:
@@ -98,11 +115,6 @@ def attacks(proxy: RunningProxy, way: Way, ca: Path) -> dict[str, list[tuple[int
     return seen
 
 
-def control() -> None:
-    """Connect inside, as the proxy never should: what counts must be able to."""
-    socket.create_connection((INSIDE[0], 443), timeout=5).close()
-
-
 def main() -> None:
     """Attack the proxy by both ways, and print what was seen."""
     folder = Path(sys.argv[1])
@@ -117,10 +129,9 @@ def main() -> None:
         proxy = stack.enter_context(RunningProxy(folder, POLICY, upstream_ca=ca))
         seen = {way: attacks(proxy, way, ca) for way in Way}
         crashed = [line for line in proxy.log_lines() if "trace" in line]
-    packets, connections = inward.packets, inward.connections
-    control()
-    noticed = inward.packets > packets
-    print(json.dumps({"seen": seen, "packets": packets, "connections": connections, "crashed": crashed, "control": noticed}))
+    noticed = inward.control()
+    counted = {"packets": inward.packets, "connections": inward.connections}
+    print(json.dumps({"seen": seen, **counted, "crashed": crashed, "control": noticed}))
 
 
 if __name__ == "__main__":
