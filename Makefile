@@ -12,7 +12,7 @@ ARGS ?=
 # Its registries are those of whoever made it, so git ignores it here; compose mounts it where it is there.
 export DRYDOCK_REGISTRY_LOCK ?= $(if $(wildcard assets.registry.lock),./assets.registry.lock)
 
-.PHONY: help up down warm lock rehearse airgap-check export import doctor new migrate register-commands test audit soak bench bench-quick bench-felt lint logs shell clean deploy ci-image ca ca-rotate
+.PHONY: help up down warm lock rehearse airgap-check export import doctor new migrate register-commands test audit soak coverage mutation bench bench-quick bench-felt lint logs shell clean deploy ci-image ca ca-rotate
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,13 @@ test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest in place 
 soak: ## Break everything at random, for ten minutes; SECONDS=60, SEED=5 repeats what was decided by chance
 	@docker/test-run env DRYDOCK_SOAK_SECONDS="$(or $(SECONDS),600)" DRYDOCK_SOAK_SEED="$(SEED)" \
 	  python -m pytest -s -o timeout=0 $(or $(ARGS),tests/soak)
+
+coverage: ## Measure which lines of the cache and the proxy the tests run, in processes of their own, too; a quarter of an hour
+	@docker/test-run python -m pytest --cov --cov-config=docker/coverage-processes.toml cache/tests proxy/tests docker/container_tests \
+	  tests/integration tests/faults tests/doctor $(ARGS)
+
+mutation: ## Change the store and the policy one place at a time, to see whether tests notice; MODULES="blobs keys policy"
+	@docker/test-run docker/tasks/mutate $(or $(MODULES),keys policy blobs)
 
 bench: ## Measure beside nginx, Squid and mitmproxy, about 15 minutes; ARGS="--rows hit-1k" for a part of it
 	@bench/run $(ARGS)
