@@ -162,7 +162,7 @@ def test_another_protocol_inside_is_refused(world: World, way: Way, preface: byt
     """HTTP/2 without being asked for, and noise, get one answer or none."""
     with secure(world.proxy, way, "assets.example") as connection:
         connection.sendall(preface)
-        connection.settimeout(10)
+        connection.settimeout(3)
         try:
             answer = everything(connection)
         except (TimeoutError, ConnectionError):

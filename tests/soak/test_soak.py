@@ -12,7 +12,7 @@ SECONDS, SEED = "DRYDOCK_SOAK_SECONDS", "DRYDOCK_SOAK_SEED"
 
 def test_whatever_happens_whole_bodies_are_right_and_nothing_piles_up(tmp_path: Path) -> None:
     """Every body that a client took for whole had the right bytes; memory, descriptors and stages are back; verify is content."""
-    seconds = float(os.environ.get(SECONDS) or 30)
+    seconds = float(os.environ.get(SECONDS) or 20)
     seed = os.environ.get(SEED) or str(random.randrange(1 << 32))
     with small_disk(tmp_path / "disk", "64m") as disk:
         report = soak(tmp_path, disk, seconds, seed)
