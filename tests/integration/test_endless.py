@@ -65,7 +65,7 @@ def test_a_body_without_end_is_cut_where_it_should_have_ended(limited: World, wa
     with watched(world.proxy) as peak:
         seen = ask(world.proxy, way, url)
     assert seen.code in (18, 56)
-    assert limit - (1 << 20) < len(seen.body) < limit
+    assert limit - (1 << 20) <= len(seen.body) < limit  # but for the last piece, which may be on its way when all is cut
     assert peak.memory < before + FLAT
     nothing_is_left(world)
     line = world.proxy.wait_for_line(lambda line: line.get("url") == url and "cut" in line)
