@@ -1,3 +1,5 @@
+"""Taps: a thread gets every byte of growing content, or learns that it does not, and nobody waits for one that has left."""
+
 import asyncio
 import contextlib
 import select

@@ -5,7 +5,6 @@ the journal says which line of the policy would change that.
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -16,13 +15,12 @@ from mitmproxy.connection import Client
 from mitmproxy.net.dns import classes, op_codes, response_codes, types
 
 from drydock_proxy.journal import log_access
+from drydock_proxy.refusing import Seldom
 from drydock_proxy.tally import Tally
 
 _TTL_SECONDS = 30
 # mitmproxy keeps each question until its connection ends: 100 MiB for all 65,536 numbers that one can have.
 _MOST_ASKED = 1000
-_SAID_AGAIN_SECONDS = 60.0
-_REMEMBERED = 1000
 
 
 class AnswerNames:
@@ -34,7 +32,7 @@ class AnswerNames:
         self._tally = tally
         self._forget = forget
         self._asked: Counter[str] = Counter()  # by the id of the connection, or of the UDP port that asks
-        self._said: dict[str, float] = {}
+        self._seldom = Seldom()
 
     def dns_request(self, flow: dns.DNSFlow) -> None:
         """Answer a question: our address, no record of that type, or no such name."""
@@ -69,11 +67,6 @@ class AnswerNames:
     def _refused(self, name: str) -> None:
         """Write a line, but not for each of a resolver's retries."""
         self._tally.names_refused += 1
-        now = time.monotonic()
-        if now - self._said.get(name, -_SAID_AGAIN_SECONDS) < _SAID_AGAIN_SECONDS:
-            return
-        if len(self._said) >= _REMEMBERED:
-            self._said.clear()
-        self._said[name] = now
-        decision = self._policy.host(name)
-        log_access("dns", host=name, outcome="refused", reason=decision.reason, mend=decision.mend)
+        if self._seldom.due(name):
+            decision = self._policy.host(name)
+            log_access("dns", host=name, outcome="refused", reason=decision.reason, mend=decision.mend)
