@@ -1,6 +1,7 @@
 """A client of the exchange, as the proxy's origin is one, and the store and upstream client behind it."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -129,6 +130,15 @@ def open_files() -> list[str]:
         if target.startswith("/") and not target.startswith(("/dev", "/proc")):
             found.append(target)
     return found
+
+
+def open_sockets() -> set[str]:
+    """Return the sockets that this process has open, by the names that the kernel gives each."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(descriptor.readlink()))
+    return {target for target in found if target.startswith("socket:")}
 
 
 async def bytes_of(*chunks: bytes) -> AsyncIterator[bytes]:

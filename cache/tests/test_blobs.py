@@ -4,14 +4,18 @@ import os
 import resource
 import threading
 import time
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from drydock_cache import blobs as module
+from drydock_cache import stage as stages
 from drydock_cache.blobs import Blob, BlobDamagedError, BlobMissingError, BlobStore, Stage
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
+from drydock_cache.folder_lock import FolderLock
 
 from cache.tests.disks import read_only, small_disk
 from cache.tests.processes import ready, run_all
@@ -142,6 +146,26 @@ def test_good_bytes_that_another_process_put_there_meanwhile_are_not_quarantined
         blobs.open(blob.digest)
     monkeypatch.undo()
     blobs.open(blob.digest).close()
+
+
+@pytest.mark.parametrize("damaged", [min, max])
+def test_it_is_another_file_with_a_lower_inode_and_with_a_higher_one(
+    damaged: Callable[..., Path], blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [blobs.root / "staging" / name for name in ("a", "b")]
+    for file in files:
+        file.write_bytes(BODY)
+    bad = damaged(files, key=lambda file: file.stat().st_ino)
+    (good,) = {*files} - {bad}
+    bad.write_bytes(BODY[::-1])
+    path = blobs.path(Digest.of(BODY))
+    path.parent.mkdir()
+    bad.rename(path)
+    hash_file = module._hash_file
+    monkeypatch.setattr(module, "_hash_file", lambda descriptor: (hash_file(descriptor), good.rename(path))[0])
+    with pytest.raises(BlobDamagedError, match="another process has replaced it"):
+        blobs.open(Digest.of(BODY))
+    assert path.read_bytes() == BODY
 
 
 def test_a_damaged_blob_in_a_read_only_store_stays_and_is_not_served(blobs: BlobStore) -> None:
@@ -308,6 +332,59 @@ def test_bytes_that_were_written_ahead_are_hashed_when_their_turn_comes(tmp_path
     assert blobs.path(blob.digest).read_bytes() == b"firstlater"
 
 
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_large_stage_is_synced_while_it_is_written(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch, *, failing: bool
+) -> None:
+    """By one thread at a time, and what that one finds is no more than a beginning: the commit syncs all of it."""
+    monkeypatch.setattr(stages, "_UNSYNCED", len(BODY))
+    sync, go_on, begun = os.fdatasync, threading.Event(), threading.Semaphore(0)
+    synced: list[str] = []
+
+    def seen(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        begun.release()
+        assert go_on.wait(5)
+        if failing:
+            raise OSError(5, "the disk is broken")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", seen)
+    stage = blobs.stage()
+    stage.write(BODY[:-1])
+    assert synced == []
+    stage.write(BODY[-1:])
+    assert begun.acquire(timeout=5)
+    stage.write(BODY, BODY)
+    assert synced == [str(stage.path)]
+    go_on.set()
+    _wait_for_sync_threads()
+    stage.write(BODY)
+    assert begun.acquire(timeout=5)
+    _wait_for_sync_threads()
+    assert stage.commit() == Blob(Digest.of(BODY * 4), len(BODY) * 4)
+    assert synced == [str(stage.path)] * 2
+    with blobs.open(Digest.of(BODY * 4)):
+        pass
+
+
+def test_a_machine_without_threads_syncs_at_the_end(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread can be had: nothing fails for that, and none is left out."""
+    monkeypatch.setattr(stages, "_UNSYNCED", 1)
+
+    def refuse(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert put(blobs) == Blob(Digest.of(BODY), len(BODY))
+
+
+def _wait_for_sync_threads() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "sync":
+            thread.join(5)
+
+
 def test_what_was_checked_before_is_opened_without_a_look_and_nothing_else_is(blobs: BlobStore) -> None:
     """Another process's blob is not trusted before it was opened and read here; one that is gone is nothing."""
     blob = put(blobs)
@@ -330,7 +407,7 @@ def test_a_file_is_the_same_until_it_is_changed_or_gone(blobs: BlobStore) -> Non
         identity = opened.identity
     assert blobs.is_same(path, identity)
     assert blobs.is_same(str(path), tuple(identity))  # type: ignore[arg-type]
-    for moment in (1, 2**33):
+    for moment in (1, time.time_ns() + 10**9):
         os.utime(path, ns=(moment, moment))
         assert not blobs.is_same(path, identity)
     path.unlink()
@@ -372,6 +449,12 @@ def test_committing_goes_on_beside_committing_and_collecting_is_alone(blobs: Blo
     thread.join()
 
 
+def test_stages_begin_beside_each_other(blobs: BlobStore) -> None:
+    """Only a sweep keeps them waiting."""
+    with ThreadPoolExecutor(1) as pool, FolderLock(blobs.root / "staging", exclusive=False):
+        pool.submit(blobs.stage).result(5).discard()
+
+
 def test_a_new_stage_is_its_owners_to_write_and_for_others_to_read(blobs: BlobStore) -> None:
     """Mode 0644 whatever the mask is, apart from what the mask takes; closed in programs that are started."""
     mask = os.umask(0)
@@ -383,6 +466,17 @@ def test_a_new_stage_is_its_owners_to_write_and_for_others_to_read(blobs: BlobSt
     assert path.stat().st_mode & 0o777 == 0o644
     assert not os.get_inheritable(stage._descriptor)
     stage.discard()
+
+
+def test_a_stage_is_never_a_file_that_is_there(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever made a name twice: what has it already is neither opened nor written."""
+    name = uuid.uuid4()
+    monkeypatch.setattr(uuid, "uuid4", lambda: name)
+    there = blobs.root / "staging" / f"{name.hex}.part"
+    there.write_bytes(b"another's")
+    with pytest.raises(StoreError, match="File exists"):
+        blobs.stage()
+    assert there.read_bytes() == b"another's"
 
 
 def test_a_process_without_descriptors_does_not_take_a_blob_for_damaged(blobs: BlobStore) -> None:

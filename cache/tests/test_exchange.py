@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drydock_cache import upstream as upstream_client
+from drydock_cache import pace
+from drydock_cache.download import Download, FetchRequest
 from drydock_cache.egress import Mode
 
 from cache.tests.conftest import StartDrydock
@@ -206,11 +207,23 @@ async def test_twenty_at_once_share_one_upstream_request(drydock: Drydock, inter
     assert sorted(answer.outcome for answer in seen) == ["collapsed"] * 19 + ["miss"]
 
 
-async def test_followers_of_a_failed_fetch_all_learn_of_it(drydock: Drydock, internet: Upstream) -> None:
+async def test_followers_of_a_failed_fetch_all_learn_of_it(
+    drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An error before the head is everybody's answer, and upstream was asked once for all."""
-    internet.route("/a.whl", BODY, "html200")
-    seen = await asyncio.gather(*(drydock.get(URL) for _ in range(10)))
-    assert {answer.status for answer in seen} == {502}
+    fetcher, joined, gate = drydock.exchange.fetcher, [], Gate()
+    join = fetcher.join
+
+    def seen_join(request: FetchRequest) -> tuple[Download, bool]:
+        joined.append(request)
+        return join(request)
+
+    monkeypatch.setattr(fetcher, "join", seen_join)
+    internet.route("/a.whl", BODY, "html200", gate=gate)
+    asking = [asyncio.create_task(drydock.get(URL)) for _ in range(10)]
+    await eventually(lambda: len(joined) == 10)  # whoever asks later asks upstream again
+    gate.open()
+    assert {(await answer).status for answer in asking} == {502}
     assert internet.count("/a.whl") == 1
 
 
@@ -328,7 +341,7 @@ async def test_an_upstream_that_stalls_is_given_up(
     drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F25: after two periods of silence at most (20 s as set), the client is told and nothing is left behind."""
-    monkeypatch.setattr(upstream_client, "_STALL_SECONDS", 0.4)
+    monkeypatch.setattr(pace, "_STALL_SECONDS", 0.4)
     internet.route("/a.whl", BODY, "stall_mid", etag='"1"')
     async with asyncio.timeout(4):
         seen = await drydock.get(URL)
@@ -338,7 +351,7 @@ async def test_an_upstream_that_stalls_is_given_up(
 
 async def test_a_slow_upstream_is_no_stalled_one(drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """F29: pieces that keep coming for longer than the limit are no false timeout."""
-    monkeypatch.setattr(upstream_client, "_STALL_SECONDS", 0.4)
+    monkeypatch.setattr(pace, "_STALL_SECONDS", 0.4)
     internet.route("/a.whl", BODY, "slow")
     assert (await drydock.get(URL)).body == BODY
 
@@ -564,7 +577,8 @@ async def test_every_behaviour_of_the_upstream_ends_in_an_answer(
     drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever upstream does, the client gets an answer with a status, and one that is complete has the right bytes."""
-    monkeypatch.setattr(upstream_client, "_STALL_SECONDS", 0.3)
+    monkeypatch.setattr(pace, "_STALL_SECONDS", 0.3)
+    monkeypatch.setattr(pace, "_WINDOW_SECONDS", 0.3)
 
     async def ask(behaviour: Behaviour) -> None:
         url = f"{ASSETS}/{behaviour}.whl"

@@ -11,7 +11,7 @@ import pytest
 from drydock_cache.blobs import Blob
 from drydock_cache.digest import Digest
 from drydock_cache.errors import StoreError
-from drydock_cache.index import Expected, Index, StoredResponse
+from drydock_cache.index import MOST_VARIANTS, Expected, Index, StoredResponse
 from drydock_cache.keys import CacheKey
 
 from cache.tests.conftest import OpenIndex
@@ -48,6 +48,20 @@ def test_a_response_comes_back_as_it_was_put(index: Index, path: Path, open_inde
     assert expected.header("none") is None
     index.close()
     assert open_index(path).get(URL, whole) == expected
+
+
+def test_a_url_keeps_so_many_variants_and_the_one_that_was_used_last_goes_last(index: Index) -> None:
+    """What is put stays, whatever the clock says; the one that was not used for longest goes, and other URLs lose nothing."""
+    other = replace(STORED, key=CacheKey(URL + "2", "old"), vary=("accept",))
+    index.put(other)
+    for number in range(MOST_VARIANTS):
+        index.put(replace(STORED, key=CacheKey(URL, str(number)), vary=("accept",), response_time=100.0 + number))
+    index.used(CacheKey(URL, "0"), 1000.0)
+    index.flush()
+    index.put(replace(STORED, key=CacheKey(URL, "new"), vary=("accept",), response_time=1.0))
+    kept = {stored.key.variant for stored in index.all() if stored.key.url == URL}
+    assert kept == {"0", *map(str, range(2, MOST_VARIANTS)), "new"}
+    assert index.count() == MOST_VARIANTS + 1
 
 
 def test_the_variant_that_the_request_selects_is_found_and_the_newest_wins(index: Index) -> None:

@@ -111,7 +111,7 @@ def test_a_hundred_kills_of_a_fetch_leave_every_byte_right(
     killed = survived = 0
     while killed < KILLS:
         child = forked.start(*warm(paths))
-        time.sleep(chance.uniform(0, whole))
+        time.sleep(chance.uniform(0, 1.25 * whole))  # its latest moments, too: the shortest of three lasted so long
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         status = forked.end()

@@ -16,7 +16,7 @@ def test_each_kind_has_a_limit_that_can_be_set() -> None:
     assert limits("") == Limits()
     assert limits('[limits]\nasset = "5G"') == Limits(asset=5 << 30)
     assert limits('[limits]\npage = "1M"\nasset = "700M"') == Limits(asset=700 << 20, page=1 << 20)
-    assert limits('[limits]\nupload = "1G"') == Limits(upload=1 << 30)
+    assert limits('[limits]\nupload = "1G"\nrate = "1K"') == Limits(upload=1 << 30, rate=1024)
 
 
 def test_what_is_no_file_of_upstream_has_a_small_one() -> None:
@@ -30,7 +30,7 @@ def test_what_is_no_file_of_upstream_has_a_small_one() -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('bundle = "1G"', "cannot have bundle = '1G'. Known are asset, page and upload"),
+        ('bundle = "1G"', "cannot have bundle = '1G'. Known are asset, page, upload, rate"),
         ("asset = 5", "cannot have asset = 5"),
         ('asset = "much"', "asset under [limits] 'much' is no size"),
     ],

@@ -3,12 +3,14 @@
 import asyncio
 import gzip
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 
 import pytest
 from drydock_cache import pages
 from drydock_cache.egress import Mode
 from drydock_cache.freshness import HEURISTIC_SHORT
+from drydock_cache.index import MOST_VARIANTS, StoredResponse
 
 from cache.tests.conftest import StartDrydock
 from cache.tests.harness import PAGES, Drydock, eventually
@@ -16,6 +18,8 @@ from tests.upstream.nginx import Nginx
 from tests.upstream.pki import Authority
 from tests.upstream.resource import Gate
 from tests.upstream.scripted import Upstream
+
+type VariantOf = Callable[[Sequence[str]], str]
 
 PAGE = b"<a href=a.whl>a.whl</a>" * 100
 URL = f"{PAGES}/simple/a/"
@@ -142,6 +146,16 @@ async def test_variants_are_kept_apart_by_accept(drydock: Drydock, internet: Ups
     assert drydock.store.index.count() == 2
 
 
+async def test_a_client_that_bends_accept_makes_no_rows_without_end(drydock: Drydock, internet: Upstream) -> None:
+    """So many variants of a page are kept; of more the oldest are asked for again, and all are right."""
+    internet.route("/simple/a/", PAGE, cache_control="max-age=600")
+    for number in range(MOST_VARIANTS + 8):
+        assert (await drydock.get(URL, accept=f"text/x-{number}, */*")).body == PAGE
+    assert drydock.store.index.count() == MOST_VARIANTS
+    assert (await drydock.get(URL, accept=f"text/x-{MOST_VARIANTS}, */*")).outcome == "hit"
+    assert (await drydock.get(URL, accept="text/x-0, */*")).outcome == "miss"
+
+
 async def test_a_page_without_coding_serves_a_client_that_takes_gzip(drydock: Drydock, internet: Upstream) -> None:
     """Offline, a client with another Accept-Encoding than the one that filled the store still has its page."""
     internet.route("/simple/a/", PAGE, cache_control="max-age=600")
@@ -230,7 +244,67 @@ async def test_twenty_validations_at_once_all_get_the_page(drydock: Drydock, int
     internet.route("/simple/a/", PAGE, cache_control="max-age=600", etag='"1"')
     seen = await asyncio.gather(*(drydock.get(URL) for _ in range(20)))
     assert {answer.body for answer in seen} == {PAGE}
-    assert internet.count("/simple/a/") < 10
+    assert internet.count("/simple/a/") == 2
+
+
+async def stale(drydock: Drydock, internet: Upstream) -> None:
+    """Have the store hold a page that is stale, and fresh for long once it has been validated."""
+    internet.route("/simple/a/", PAGE, cache_control="max-age=0", etag='"1"')
+    await drydock.get(URL)
+    internet.route("/simple/a/", PAGE, cache_control="max-age=600", etag='"1"')
+
+
+async def test_a_validation_is_under_way_until_the_store_knows_of_it(
+    drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks between upstream's 304 and the store's renewal waits for that, and upstream is not asked again."""
+    await stale(drydock, internet)
+    reached, renew, looked = threading.Event(), threading.Event(), threading.Event()
+    update, find = drydock.store.update, drydock.store.find
+
+    def slowly(stored: StoredResponse) -> None:
+        reached.set()
+        assert renew.wait(10)
+        update(stored)
+
+    def seen_looking(url: str, variant_of: VariantOf) -> StoredResponse | None:
+        found = find(url, variant_of)
+        if reached.is_set():
+            looked.set()
+        return found
+
+    monkeypatch.setattr(drydock.store, "update", slowly)
+    monkeypatch.setattr(drydock.store, "find", seen_looking)
+    first = asyncio.create_task(drydock.get(URL))
+    assert await asyncio.to_thread(reached.wait, 10)
+    second = asyncio.create_task(drydock.get(URL))
+    assert await asyncio.to_thread(looked.wait, 10)
+    renew.set()
+    assert [(await one).body for one in (first, second)] == [PAGE, PAGE]
+    assert internet.count("/simple/a/") == 2
+
+
+async def test_who_saw_a_stale_page_before_a_validation_does_not_ask_for_another(
+    drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is slow to look finds the page stale, and goes on when another's validation is long over."""
+    await stale(drydock, internet)
+    find, looked, go_on = drydock.store.find, threading.Event(), threading.Event()
+
+    def slow_once(url: str, variant_of: VariantOf) -> StoredResponse | None:
+        found = find(url, variant_of)
+        if not looked.is_set():
+            looked.set()
+            assert go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(drydock.store, "find", slow_once)
+    slow = asyncio.create_task(drydock.get(URL))
+    assert await asyncio.to_thread(looked.wait, 10)
+    assert (await drydock.get(URL)).outcome == "revalidated"
+    go_on.set()
+    assert ((await slow).body, (await slow).outcome) == (PAGE, "hit")
+    assert internet.count("/simple/a/") == 2
 
 
 async def test_twenty_cold_requests_at_once_are_one(drydock: Drydock, internet: Upstream) -> None:

@@ -348,8 +348,8 @@ def test_eight_stars_are_not_too_many() -> None:
 
 
 def test_a_tunnel_that_works_is_no_note() -> None:
-    """Only what another list takes away is noted, by port and by name."""
-    text = 'pin = ["b.example", "a.example:8443", "x.wild.example"]\ntunnel = ["*", "a.example", "*.wild.example"]'
+    """Only what another list takes away is noted, by port and by name; of "*" nothing is, whatever single names are pinned."""
+    text = 'pin = ["b.example", "a.example:8443", "x.wild.example", "_"]\ntunnel = ["*", "a.example", "*.wild.example"]'
     assert policy(text).notes == ()
     (note,) = policy('deny = ["*.wild.example"]\ntunnel = ["*.wild.example"]').notes
     assert note.startswith('tunnel "*.wild.example" (drydock.toml line 2) has no effect: deny "*.wild.example"')

@@ -1,5 +1,6 @@
 """TLS towards upstream: many records come at once, and every way to break the connection is an error of the connection."""
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 
 import httpcore
 import pytest
+from drydock_cache.tcp_stream import TcpStream
 from drydock_cache.tls_stream import TlsStream
 from drydock_cache.trust import trust_context
 
@@ -140,3 +142,31 @@ async def test_tls_inside_of_tls(authority: Authority) -> None:
             seen += await inner.read(65536, 5)
         assert seen == BODY
         await inner.aclose()
+
+
+async def test_what_was_received_and_not_read_keeps_a_connection_from_being_used_again(authority: Authority) -> None:
+    """Nothing lies in the socket any more, but what comes next is not the answer to what is asked next."""
+
+    def serve(connection: socket.socket) -> None:
+        with server_context(authority.leaf(NAME)).wrap_socket(connection, server_side=True) as tls:
+            tls.sendall(BODY[:60_000])
+            tls.recv(10)
+
+    with serving(serve) as port:
+        below = await TcpStream.connect("127.0.0.1", port, 5)
+        context = trust_context(())
+        context.load_verify_locations(cadata=authority.certificate.decode())
+        stream = await TlsStream.begin(below, context, NAME, 5)
+        buffer, seen = memoryview(bytearray(16 << 10)), b""
+        states = []
+        while len(seen) < 60_000:
+            if count := stream.read_at_once(buffer):
+                seen += bytes(buffer[:count])
+                states.append(stream.get_extra_info("is_readable"))
+            else:
+                await asyncio.sleep(0.01)
+        assert seen == BODY[:60_000]
+        assert any(states[:-1])
+        assert states[-1] is False
+        await stream.write(b"done")
+        await stream.aclose()

@@ -14,8 +14,9 @@ from drydock_cache.download import FetchRequest, Head
 from drydock_cache.errors import DrydockError, UpstreamError, UpstreamFailure, mask_credentials
 from drydock_cache.growing import GrowingContent
 from drydock_cache.lines import PER_HOST, Lines
+from drydock_cache.pace import Pace
 from drydock_cache.parts import Span, check_part, part_headers
-from drydock_cache.upstream import Upstream, next_piece
+from drydock_cache.upstream import Upstream
 
 _log = logging.getLogger(__name__)
 
@@ -162,10 +163,10 @@ class Ahead:
         async with self._upstream.request("GET", self._head.url, headers) as response:
             received = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw]
             check_part(self._head, span, response.status_code, received)
-            chunks = response.aiter_raw()
+            chunks, pace = response.aiter_raw(), Pace(self._request.key.url, self._request.limits.rate)
             left = part.end - part.position
             try:
-                while (chunk := await next_piece(self._request.key.url, chunks)) is not None:
+                while (chunk := await pace.next_of(chunks)) is not None:
                     waiting.append(chunk)
                     left -= len(chunk)
                     if left < 0:

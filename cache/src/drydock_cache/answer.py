@@ -10,6 +10,7 @@ from drydock_cache.blobs import VerifiedBlob
 from drydock_cache.download import Download, Head
 from drydock_cache.errors import mask_credentials
 from drydock_cache.index import Headers, StoredResponse
+from drydock_cache.interim import Tell
 from drydock_cache.ranges import RangeNotSatisfiableError, parse_range
 from drydock_cache.validation import not_modified as is_known_already
 
@@ -26,13 +27,14 @@ _NEVER_SHARED = frozenset({"set-cookie", "set-cookie2", "cache-status", "alt-svc
 class Request:
     """A request for an intercepted host: absolute, normalised URL; header names in lower case.
 
-    `content` streams the body of a request that has one.
+    `content` streams the body of a request that has one; `interim` is told of responses of 1xx that come before the answer.
     """
 
     method: str
     url: str
     headers: Headers
     content: AsyncIterator[bytes] | None = None
+    interim: Tell | None = None
 
     def header(self, name: str) -> str | None:
         """Return the values of a header joined with commas, or None."""

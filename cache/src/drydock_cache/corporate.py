@@ -15,7 +15,7 @@ class CorporateProxy:
     """A forward proxy; `authorization` is the value of `Proxy-Authorization`, and it never shows in text or logs.
 
     `origin` says which setting names its user and password. An `authenticator` is a proxy of ours that logs in at the company's
-    with an account of its own; `generation` counts how often that account's password was changed.
+    with an account of its own; `generation` is another one for each change of that account's file, whoever reads it.
     """
 
     scheme: str

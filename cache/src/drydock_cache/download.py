@@ -11,9 +11,11 @@ from drydock_cache.digest import Digest
 from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.growing import GrowingContent
 from drydock_cache.index import Expected, Headers, StoredResponse
+from drydock_cache.interim import Tell
 from drydock_cache.keys import CacheKey
 from drydock_cache.limits import Kind, Limits
 from drydock_cache.lines import Lines
+from drydock_cache.pace import Pace
 from drydock_cache.resume import Partial
 from drydock_cache.upstream import RequestHeaders
 
@@ -61,7 +63,8 @@ class FetchRequest:
     `judge` sees the head and says what becomes of the response, or raises UpstreamError for one that nobody may get;
     `make` builds the stored response for the finished blob; `inspect` sees the beginning of the content, or all of a short one,
     before any client does, and raises UpstreamError, too. `headers` are sent upstream as they are. With `lines`, parts of a
-    large file are asked for over several of them at once.
+    large file are asked for over several of them at once. `interim` is told of responses of 1xx, until there is a head.
+    `renew` makes of a 304 the stored response that it confirms, in the store too, before anybody hears of it; it blocks.
     """
 
     key: CacheKey
@@ -74,6 +77,8 @@ class FetchRequest:
     limits: Limits = field(default_factory=Limits)
     lines: Lines | None = None
     inspect: Callable[[Head, bytes], None] | None = None
+    interim: Tell | None = None
+    renew: Callable[[Head], StoredResponse] | None = None
 
     def limit(self, status: int) -> int:
         """Return how many bytes of a response with this status are accepted."""
@@ -114,17 +119,22 @@ class Download:
     """A fetch under way: await its head, then follow `content`.
 
     `storing` says whether it is to be stored, as far as is known; `stored` is set when it was, and `unstored` is the reason
-    why it was not, as a clause.
+    why it was not, as a clause. `renewed` is what a 304 confirmed.
     """
 
     request: FetchRequest
     head: asyncio.Future[Head]
     content: GrowingContent | None = None
     stored: StoredResponse | None = None
+    renewed: StoredResponse | None = None
     unstored: str = ""
     retries: int = 0
     ahead: "Ahead | None" = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+    pace: Pace = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.request.key.url, self.request.limits.rate)
 
     @property
     def received(self) -> int:

@@ -15,12 +15,14 @@ import httpcore
 from drydock_cache import addresses
 from drydock_cache.corporate import CorporateProxy
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.interim import overhear
 from drydock_cache.limits import Limits
 from drydock_cache.mode import Mode as Mode  # and for those who set egress up
 from drydock_cache.name_lookup import look_up
 from drydock_cache.proxy_account import ProxyAccounts, Turn
 from drydock_cache.routes import ProxyRoutes
-from drydock_cache.tls_stream import READ_SIZE, TlsStream
+from drydock_cache.tcp_stream import TcpStream
+from drydock_cache.tls_stream import TlsStream
 
 _MAX_ADDRESSES = 4
 _NEXT_ADDRESS_SECONDS = 2.0
@@ -80,7 +82,6 @@ class Egress(httpcore.AsyncNetworkBackend):
         self._proxy = proxy
         self._accounts = accounts
         self._exempt = exempt
-        self._sockets = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -101,6 +102,8 @@ class Egress(httpcore.AsyncNetworkBackend):
             if self._proxy is not None and isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout | UpstreamError):
                 raise _away(self._proxy, error) from error
             raise
+        if turn is not None:
+            turn.connected()
         return stream if self._proxy is None else _ToProxy(stream, self._proxy, turn)
 
     async def _connect(
@@ -118,7 +121,7 @@ class Egress(httpcore.AsyncNetworkBackend):
             # an address that leads nowhere (often IPv6) must not use up the time of the next one
             limit = seconds if seconds is None or place == len(candidates) else min(seconds, _NEXT_ADDRESS_SECONDS)
             try:
-                return _Connection(await self._sockets.connect_tcp(address, number, limit, local_address, socket_options))
+                return _Connection(await TcpStream.connect(address, number, limit, local_address, socket_options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
                 error = failure
         assert error is not None
@@ -138,16 +141,18 @@ class Egress(httpcore.AsyncNetworkBackend):
 
 
 class _Connection(httpcore.AsyncNetworkStream):
-    """A TCP connection that is read in large pieces, and that begins TLS of our own on it.
+    """A connection that begins TLS of our own on it; what HTTP reads is overheard.
 
     It is closed when the task that begins TLS on it is cancelled; httpcore's own is left open then.
     """
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: TcpStream | TlsStream) -> None:
         self._stream = stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the signature is httpcore's
-        return await self._stream.read(max(max_bytes, READ_SIZE), timeout)
+        data = await self._stream.read(max_bytes, timeout)
+        overhear(data)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the signature is httpcore's
         await self._stream.write(buffer, timeout)
@@ -162,7 +167,7 @@ class _Connection(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return await TlsStream.begin(self._stream, ssl_context, server_hostname, timeout)
+            return _Connection(await TlsStream.begin(self._stream, ssl_context, server_hostname, timeout))
         except BaseException:
             await self._stream.aclose()
             raise

@@ -52,6 +52,7 @@ class UpstreamFailure(StrEnum):
     PROTOCOL = "protocol"
     TRUNCATED = "truncated"
     TOO_LARGE = "too-large"
+    TOO_SLOW = "too-slow"
     DIGEST_MISMATCH = "digest-mismatch"
     NOT_THE_ASSET = "not-the-asset"
     FILTERED = "filtered"
@@ -59,7 +60,9 @@ class UpstreamFailure(StrEnum):
     DAMAGED = "damaged"
 
 
-_GATEWAY_TIMEOUT = frozenset({UpstreamFailure.OFFLINE, UpstreamFailure.TIMEOUT, UpstreamFailure.UNREACHABLE})
+_GATEWAY_TIMEOUT = frozenset(
+    {UpstreamFailure.OFFLINE, UpstreamFailure.TIMEOUT, UpstreamFailure.TOO_SLOW, UpstreamFailure.UNREACHABLE}
+)
 
 
 class UpstreamError(DrydockError):
@@ -71,7 +74,7 @@ class UpstreamError(DrydockError):
 
     @property
     def status(self) -> int:
-        """The HTTP status that a client is given: 504 when upstream was not reached, 502 when it gave nothing usable."""
+        """The HTTP status that a client is given: 504 when upstream was not reached or too slow, 502 when it gave nothing usable."""
         return 504 if self.failure in _GATEWAY_TIMEOUT else 502
 
 

@@ -144,7 +144,7 @@ class Exchange:
             found, _ = await asyncio.to_thread(self._open_stored, request.url)
             if found is not None:
                 return self._hit(request, *found)
-        download, collapsed = self._fetcher.join(fetch)
+        download, collapsed = self._fetcher.join(replace(fetch, interim=request.interim))
         head = await download.wait_head()
         details = ["fwd=uri-miss", f"fwd-status={head.status}"]
         details += ["stored"] if download.storing else []
@@ -175,7 +175,9 @@ class Exchange:
         headers = [(name, value) for name, value in answers.passed_on(meant) if name != "host"]
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._passing_on)
-            response = await stack.enter_async_context(self._upstream.request(request.method, request.url, headers, sent))
+            response = await stack.enter_async_context(
+                self._upstream.request(request.method, request.url, headers, sent, request.interim)
+            )
             if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and response.status_code < 400:
                 await asyncio.to_thread(self._store.forget_url, request.url)  # RFC 9111 §4.4
             received = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)

@@ -16,10 +16,11 @@ from drydock_cache.growing import GrowingContent
 from drydock_cache.intake import Intake
 from drydock_cache.keys import CacheKey
 from drydock_cache.parts import is_divisible
+from drydock_cache.pumps import Pumps, Rest
 from drydock_cache.resume import Partial, resumption
 from drydock_cache.stage import Stage
 from drydock_cache.store import Store
-from drydock_cache.upstream import Upstream, next_piece
+from drydock_cache.upstream import Upstream
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Fetcher:
         self._upstream = upstream
         self._in_flight: dict[CacheKey, Download] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.pumps = Pumps()
 
     def is_under_way(self, key: CacheKey) -> bool:
         """Say whether a download of this key is under way that `join` would return."""
@@ -65,6 +67,7 @@ class Fetcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.pumps.close()
 
     async def _run(self, download: Download) -> None:
         stages: list[Stage] = []
@@ -116,7 +119,7 @@ class Fetcher:
         """Receive the content of a first answer, or what a later one adds to it."""
         if (partial := download.partial) is not None:
             skip = partial.check(download.request.key.url, head.status, head.headers)
-            await self._receive(download, response.aiter_raw(), skip)
+            await self._receive(download, response, response.aiter_raw(), skip)
             return
         verdict = download.request.judge(head)
         download.request.check_length(head)
@@ -125,15 +128,17 @@ class Fetcher:
         elif not head.delimited and download.request.expected is None:
             download.unstored = "with neither a length nor chunks, a cut would not be noticed"
             _log.warning("not stored: %s", download.unstored, extra=_about(download))
+        if head.status == 304 and download.request.renew is not None:
+            download.renewed = await asyncio.to_thread(download.request.renew, head)
         chunks = response.aiter_raw()
         if download.request.inspect is not None:
-            chunks = await _inspected(download.request.key.url, download.request.inspect, head, chunks)
+            chunks = await _inspected(download, download.request.inspect, head, chunks)
         download.content = await self._begin(download, head, stages)
         download.head.set_result(head)
         if download.request.lines is not None and download.storing and is_divisible(head):
             download.ahead = Ahead(self._upstream, download.request.lines, download.request, head, download.content)
             download.ahead.start()
-        await self._receive(download, chunks, 0)
+        await self._receive(download, response, chunks, 0)
 
     async def _begin(self, download: Download, head: Head, stages: list[Stage]) -> GrowingContent:
         checked = download.request.expected is not None
@@ -147,7 +152,7 @@ class Fetcher:
             _log.error("not stored: %s", error, extra=_about(download))
             return GrowingContent(None, checked=checked)
 
-    async def _receive(self, download: Download, chunks: AsyncIterator[bytes], skip: int) -> None:
+    async def _receive(self, download: Download, response: httpx.Response, chunks: AsyncIterator[bytes], skip: int) -> None:
         """Append the content to the download's, but for the first `skip` bytes, as far as nothing was fetched ahead."""
         content, ahead = download.content, download.ahead
         assert content is not None
@@ -155,7 +160,7 @@ class Fetcher:
         storable = content.storable
         try:
             async with Intake(content) as intake:
-                while (chunk := await next_piece(download.request.key.url, chunks)) is not None:
+                while (chunk := await download.pace.next_of(chunks)) is not None:
                     if skip:
                         skip, chunk = max(skip - len(chunk), 0), chunk[skip:]
                     if intake.taken + len(chunk) > limit:
@@ -170,9 +175,26 @@ class Fetcher:
                         _note_full(download)
                     if ahead is not None and intake.taken >= ahead.frontier:
                         break
+                    if ahead is None and not skip:
+                        await self._move(download, response, intake, limit)
         finally:
             if storable and not content.storable:
                 _note_full(download)
+
+    async def _move(self, download: Download, response: httpx.Response, intake: Intake, limit: int) -> None:
+        """Have a thread take what is to come, where that is much and goes to the disk, and a thread can."""
+        rest: Rest | None = response.extensions["rest"]()
+        content = intake.content
+        if rest is None or not content.storable:
+            return
+        with self.pumps.place(rest.remaining) as is_free:
+            if not is_free:
+                return
+            if intake.taken + rest.remaining > limit:
+                raise download.request.too_large(download.head.result().status)
+            async with intake.interrupted():
+                if content.storable:
+                    await self.pumps.move(rest, content, download.pace)
 
     async def _commit(self, download: Download, stage: Stage) -> None:
         head = download.head.result()
@@ -189,7 +211,9 @@ class Fetcher:
         headers = [*request.headers, *(partial.headers if partial else ())]
         for _ in range(_MAX_REDIRECTS + 1):
             request_time = time.time()
-            async with self._upstream.request("GET", url, headers) as response:
+            async with self._upstream.request(
+                "GET", url, headers, interim=request.interim if partial is None else None
+            ) as response:
                 location = response.headers.get("location")
                 if not (request.follow_redirects and response.status_code in _REDIRECTS and location):
                     yield _head(url, response, request_time), response
@@ -199,11 +223,11 @@ class Fetcher:
 
 
 async def _inspected(
-    url: str, inspect: Callable[[Head, bytes], None], head: Head, chunks: AsyncIterator[bytes]
+    download: Download, inspect: Callable[[Head, bytes], None], head: Head, chunks: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
     """Let `inspect` see the beginning of the content, and return all of it; raise what that raises."""
     beginning = b""
-    while len(beginning) < _INSPECTED and (chunk := await next_piece(url, chunks)) is not None:
+    while len(beginning) < _INSPECTED and (chunk := await download.pace.next_of(chunks)) is not None:
         beginning += chunk
     inspect(head, beginning)
 

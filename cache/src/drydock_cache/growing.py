@@ -34,7 +34,8 @@ _SLOWEST_FOLLOWER_SECONDS = 60.0
 class GrowingContent:
     """Content that one writer appends to and followers read from any offset; used in one event loop.
 
-    Only `on_disk` and `read_again` are for other threads; `wakes` are called, in the loop, whenever there may be more for them.
+    Only `on_disk` and `read_again` are for other threads, and `write` is for one while nothing is appended; `wakes` are called
+    by whoever writes, whenever there may be more for them.
 
     `written` is the number of bytes that arrived. Until `finish`, the last byte is held back from every follower: whatever
     turns out wrong at the end (a digest, a length) still leaves each client with an answer that is visibly incomplete. A
@@ -52,6 +53,7 @@ class GrowingContent:
         self._hash = hashlib.sha256() if stage is None else stage.hash
         self._positions: dict[int, int] = {}
         self._waiting: set[asyncio.Future[None]] = set()
+        self._loop = asyncio.get_running_loop()
         self.wakes: set[Callable[[], None]] = set()
         self._error: DrydockError | None = None
         self._descriptor = -1
@@ -75,23 +77,43 @@ class GrowingContent:
         """The digest of everything that arrived so far."""
         return Digest(self._hash.hexdigest())
 
-    async def append(self, data: bytes) -> None:
+    async def append(self, *pieces: bytes) -> None:
         """Add bytes at the end; waits for slow followers only where the disk does not take the bytes.
 
         Raise StoreError when the disk does not and no follower does either.
         """
+        size = sum(map(len, pieces))
         if not self._spilling:
             assert self._stage is not None
             try:
-                await asyncio.to_thread(self._stage.write, data)
-                self._on_disk += len(data)
+                await self._loop.run_in_executor(None, self._stage.write, *pieces)
             except OSError:
-                self._spilling = True
-                self._window.append((self.written, data))
+                self.spill(b"".join(pieces))
+                return
+            self._on_disk += size
         else:
             await self._make_room()
+            data = b"".join(pieces)
             self._hash.update(data)
             self._window.append((self.written, data))
+        self.written += size
+        self._notify()
+
+    def write(self, piece: memoryview) -> None:
+        """Add bytes at the end, in a thread. Raise OSError when the disk does not take them: they are to be spilt, then."""
+        assert self._stage is not None
+        self._stage.write(piece)
+        self._on_disk += len(piece)
+        self.written += len(piece)
+        for wake in tuple(self.wakes):
+            wake()
+        if self._waiting:
+            self._loop.call_soon_threadsafe(self._notify)
+
+    def spill(self, data: bytes) -> None:
+        """Go on in memory, beginning with bytes that the stage was given and the disk did not take."""
+        self._spilling = True
+        self._window.append((self.written, data))
         self.written += len(data)
         self._notify()
 
@@ -158,6 +180,7 @@ class GrowingContent:
         """Return bytes from `position`, before `end`, as soon as there are any; none at the end. Raise what `fail` was given."""
         while True:
             self._raise_failure()
+            seen = self.written
             limit = self._readable(end)
             if limit > position:
                 most = READ_SIZE if len(self._positions) <= _MANY else _READ_SIZE_OF_MANY
@@ -167,7 +190,7 @@ class GrowingContent:
                 return data
             if self.finished or (end is not None and position >= end):
                 return b""
-            await self._change()
+            await self._change(seen)
 
     def reader(self) -> int:
         """Return a new descriptor of the staged bytes, the caller's to close; raise OSError where there are none."""
@@ -260,11 +283,13 @@ class GrowingContent:
         if self._error is not None and not self._positions and self._descriptor >= 0:
             self._release()
 
-    async def _change(self) -> None:
-        change = asyncio.get_running_loop().create_future()
+    async def _change(self, seen: int | None = None) -> None:
+        """Wait until something changes, or has changed since `seen` bytes had arrived: a thread does not wait for the loop."""
+        change = self._loop.create_future()
         self._waiting.add(change)
         try:
-            await change
+            if seen is None or seen == self.written:
+                await change
         finally:
             self._waiting.discard(change)
 

@@ -16,6 +16,9 @@ from drydock_cache.errors import StoreError
 from drydock_cache.index_file import is_current, open_read_only, open_writable
 from drydock_cache.keys import CacheKey
 
+# Of one URL. Clients choose the fields that select a variant; those of the toolchain make a handful.
+MOST_VARIANTS = 32
+
 type Headers = tuple[tuple[str, str], ...]
 type LightRow = tuple[str, str, str, int, float]
 
@@ -29,6 +32,9 @@ _SELECT_USES = "SELECT url, variant, status, digest, size, last_used FROM stored
 _DROP = """DELETE FROM stored_response WHERE digest = ?1
 AND NOT EXISTS (SELECT 1 FROM stored_response WHERE digest = ?1 AND last_used > ?2)"""
 _PUT = f"INSERT OR REPLACE INTO stored_response ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants only
+
+_BOUND = """DELETE FROM stored_response WHERE url = ?1 AND variant NOT IN
+(SELECT variant FROM stored_response WHERE url = ?1 ORDER BY variant = ?2 DESC, last_used DESC LIMIT ?3)"""
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,10 @@ class Index:
         return None
 
     def put(self, stored: StoredResponse) -> None:
-        """Insert or replace the stored response of its key."""
-        self._run(_PUT, _to_row(stored))
+        """Insert or replace the stored response of its key; of too many variants those that were not used for longest go."""
+        key = stored.key
+        bound = [(_BOUND, [(key.url, key.variant, MOST_VARIANTS)])] if stored.vary else []
+        self.change([(_PUT, [_to_row(stored)]), *bound])
 
     def remove(self, key: CacheKey) -> None:
         """Forget the stored response of `key`, if there is one."""

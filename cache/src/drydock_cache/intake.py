@@ -1,6 +1,8 @@
 """The intake of a download: what arrives while bytes are written waits, and goes to the disk together, with one thread's help."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +23,7 @@ class Intake:
     """
 
     def __init__(self, content: GrowingContent) -> None:
-        self._content = content
+        self.content = content
         self._waiting: list[bytes] = []
         self._size = 0
         self._batch: asyncio.Task[None] | None = None
@@ -48,6 +50,15 @@ class Intake:
         if self._batch is None and self._waiting:
             self._start()
 
+    @contextlib.asynccontextmanager
+    async def interrupted(self) -> AsyncIterator[None]:
+        """Wait until everything is written; in the context, somebody else adds to the content."""
+        await self._settle()
+        try:
+            yield
+        finally:
+            self.taken = self.content.written
+
     async def _settle(self) -> None:
         while self._batch is not None:
             await self._wait(self._batch)
@@ -59,19 +70,18 @@ class Intake:
             await asyncio.wait({self._batch})
 
     def _start(self) -> None:
-        data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
-        self._waiting.clear()
+        pieces, self._waiting = self._waiting, []
         self._size = 0
-        self._batch = asyncio.create_task(self._content.append(data))
+        self._batch = asyncio.create_task(self.content.append(*pieces))
         self._batch.add_done_callback(self._written)
 
     def _written(self, batch: asyncio.Task[None]) -> None:
-        if batch.cancelled() or batch.exception() is not None:
+        if batch is not self._batch or batch.cancelled() or batch.exception() is not None:
             return  # stays there, for whoever waits next
         self._batch = None
         if self._waiting:
             self._start()
 
     async def _wait(self, batch: asyncio.Task[None]) -> None:
-        await asyncio.wait({batch})
-        batch.result()
+        await asyncio.shield(batch)  # whoever waits may be cancelled, what is being written may not
+        self._written(batch)  # which of the two callbacks comes first is the loop's to say

@@ -1,4 +1,4 @@
-"""Limits: how many bytes are accepted where nothing else says how many there are: of downloads by their kind, and of uploads."""
+"""Limits: how many bytes are accepted where nothing else says how many there are, of downloads and of uploads, and how slowly."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from drydock_cache.policy import Policy
 from drydock_cache.sizes import parse_size
 
 LIMITS_TABLE = "limits"
-_UPLOAD = "upload"
+_OTHERS = ("upload", "rate")
 
 
 class Kind(StrEnum):
@@ -25,12 +25,15 @@ class Limits:
 
     What the toolchain downloads stays below: its largest files are wheels of a few hundred MB, its largest pages packuments of
     some ten MB. A lock's size goes before.
+
+    `rate` is the fewest bytes a second that a content may come with: fifty downloads at once over 100 kbit/s have that.
     """
 
     asset: int = 2 << 30
     page: int = 128 << 20
     error: int = 16 << 20
     upload: int = 256 << 20
+    rate: int = 256
 
     def of(self, kind: Kind, status: int) -> int:
         """Return the most bytes of a response with this status."""
@@ -43,10 +46,10 @@ def read_limits(policy: Policy) -> Limits:
     table: Mapping[str, object] = policy.extra.get(LIMITS_TABLE, {})
     found: dict[str, int] = {}
     for key, value in table.items():
-        if key not in (*Kind, _UPLOAD) or not isinstance(value, str):
+        if key not in (*Kind, *_OTHERS) or not isinstance(value, str):
             raise ConfigError(
                 f"{policy.source}: [{LIMITS_TABLE}] cannot have {key} = {value!r}.",
-                f'Known are {", ".join(Kind)} and {_UPLOAD}, each with a size in quotes: asset = "4G"',
+                f'Known are {", ".join((*Kind, *_OTHERS))}, each with a size in quotes: asset = "4G"',
             )
         found[key] = parse_size(value, f"{policy.source}: {key} under [{LIMITS_TABLE}]")
     return Limits(**found)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from drydock_cache import answer as answers
 from drydock_cache import freshness as rules
@@ -50,6 +51,7 @@ class Pages:
         self._store = store
         self._fetcher = fetcher
         self._offline = offline
+        self._asking: WeakValueDictionary[CacheKey, asyncio.Lock] = WeakValueDictionary()
 
     async def answer(self, request: Request) -> Answer:
         """Answer a GET or HEAD request; raise UpstreamError when neither upstream nor the store has an answer."""
@@ -58,24 +60,41 @@ class Pages:
         if self._offline and (snapshot := await asyncio.to_thread(self._snapshot, request, sent)):
             return snapshot
         found = await asyncio.to_thread(self._find, request.url, sent)
-        if found.stored is not None:
-            state = _freshness(found.stored)
-            left = f"ttl={int(state.lifetime - state.age)}"
-            if rules.may_serve_fresh(state, directives):
-                return self._from_store(request, found, ("hit", left))
-            if rules.may_serve_stale(state, directives, disconnected=self._offline):
-                why = "detail=offline" if self._offline else "detail=max-stale"
-                return self._from_store(request, found, ("hit", left, why), outcome="stale")
-            found.close()
+        if hit := self._hit(request, found, directives):
+            return hit
+        damage = found.damage
         try:
             if self._offline:
                 raise UpstreamError(UpstreamFailure.OFFLINE, f"{request.url} is not in the store, and drydock is offline.")
             if directives.only_if_cached:
                 reason = "Not fresh in the store, and the request says only-if-cached."
                 return answers.from_error(504, request.url, reason, "", ("fwd=miss",), "only-if-cached")
-            return await self._ask_upstream(request, sent, found.stored)
+            key = _key(request.url, sent)
+            async with self._asking.setdefault(key, asyncio.Lock()):
+                if not self._fetcher.is_under_way(key):
+                    # what ended since the store was looked at is in it by now: it must not be asked for again
+                    found = await asyncio.to_thread(self._find, request.url, sent)
+                    damage = damage or found.damage
+                    if hit := self._hit(request, found, directives):
+                        return hit
+                download, collapsed = self._join(request, sent, found.stored)
+            return await self._from_upstream(request, sent, found.stored, download, collapsed=collapsed)
         except UpstreamError as error:
-            raise damaged(found.damage, error) if found.damage else error from error
+            raise damaged(damage, error) if damage else error from error
+
+    def _hit(self, request: Request, found: _Found, directives: rules.RequestDirectives) -> Answer | None:
+        """Answer from the store alone where the rules allow it; otherwise close what was found."""
+        if found.stored is None:
+            return None
+        state = _freshness(found.stored)
+        left = f"ttl={int(state.lifetime - state.age)}"
+        if rules.may_serve_fresh(state, directives):
+            return self._from_store(request, found, ("hit", left))
+        if rules.may_serve_stale(state, directives, disconnected=self._offline):
+            why = "detail=offline" if self._offline else "detail=max-stale"
+            return self._from_store(request, found, ("hit", left, why), outcome="stale")
+        found.close()
+        return None
 
     async def as_offline(self, request: Request) -> Answer | None:
         """Return the answer that the store has for a page when it may not ask upstream, or None when it has none."""
@@ -113,8 +132,14 @@ class Pages:
             return answers.not_modified(locked, details)
         return answers.from_blob(request, locked, blob, details, 0.0)
 
-    async def _ask_upstream(self, request: Request, sent: Headers, stored: StoredResponse | None) -> Answer:
-        download, collapsed = self._fetcher.join(page_request(request.url, sent, stored, self._allows))
+    def _join(self, request: Request, sent: Headers, stored: StoredResponse | None) -> tuple[Download, bool]:
+        renew = partial(self._renewed, stored) if stored else None
+        fetch = replace(page_request(request.url, sent, stored, self._allows), interim=request.interim, renew=renew)
+        return self._fetcher.join(fetch)
+
+    async def _from_upstream(
+        self, request: Request, sent: Headers, stored: StoredResponse | None, download: Download, *, collapsed: bool
+    ) -> Answer:
         try:
             head = await _head(download, _PATIENCE_SECONDS if stored else None)
         except UpstreamError as error:
@@ -123,36 +148,37 @@ class Pages:
             raise
         if head.status >= 500 and stored and (stale := await self._stale(request, sent, f"fwd-status={head.status}")):
             return stale
-        if head.status == 304:
-            return await self._validated(request, sent, head, collapsed=collapsed)
+        if download.renewed is not None:
+            return await self._validated(request, download.renewed)
         details = ["fwd=stale" if stored else "fwd=uri-miss", f"fwd-status={head.status}"]
         details += ["stored"] if download.storing else []
         details += ["collapsed"] if collapsed else []
         return await answers.from_download(request, download, head, tuple(details), "collapsed" if collapsed else "miss")
 
-    async def _validated(self, request: Request, sent: Headers, head: Head, *, collapsed: bool) -> Answer:
-        found = await asyncio.to_thread(self._find, request.url, sent)
-        stored = found.stored
-        if stored is None:
-            raise UpstreamError(
-                UpstreamFailure.PROTOCOL, f"{request.url} was validated, but is gone from the store.", "Try again."
-            )
+    def _renewed(self, stored: StoredResponse, head: Head) -> StoredResponse:
+        """Return the stored response that a 304 confirms, with its headers, and have the store know; raise UpstreamError."""
         if not confirms(stored.headers, head.headers):
-            found.close()
-            await asyncio.to_thread(self._store.forget, stored)
+            self._store.forget(stored)
             raise UpstreamError(
-                UpstreamFailure.PROTOCOL, f"The upstream of {request.url} confirmed another response.", "Try again."
+                UpstreamFailure.PROTOCOL, f"The upstream of {stored.key.url} confirmed another response.", "Try again."
             )
-        if not collapsed:
-            stored = replace(
-                stored,
-                headers=tuple(updated_headers(stored.headers, shareable(head.headers))),
-                request_time=head.request_time,
-                response_time=head.response_time,
-            )
-            await asyncio.to_thread(self._store.update, stored)
-        found = found._replace(stored=stored)
-        return self._from_store(request, found, ("fwd=stale", "fwd-status=304"), outcome="revalidated")
+        renewed = replace(
+            stored,
+            headers=tuple(updated_headers(stored.headers, shareable(head.headers))),
+            request_time=head.request_time,
+            response_time=head.response_time,
+        )
+        self._store.update(renewed)
+        return renewed
+
+    async def _validated(self, request: Request, renewed: StoredResponse) -> Answer:
+        try:
+            blob = await asyncio.to_thread(self._store.read, renewed)
+        except (BlobMissingError, BlobDamagedError) as error:
+            raise UpstreamError(
+                UpstreamFailure.PROTOCOL, f"{request.url} was validated, but is gone from the store: {error}", "Try again."
+            ) from error
+        return self._from_store(request, _Found(renewed, blob), ("fwd=stale", "fwd-status=304"), outcome="revalidated")
 
     async def _stale(self, request: Request, sent: Headers, detail: str) -> Answer | None:
         """Return the stored response although it is stale: upstream is away, and an old page is better than none."""

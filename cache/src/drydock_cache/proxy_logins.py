@@ -54,7 +54,6 @@ class ProxyLogins:
         self._path = path
         self._stamp: FileStamp | None = None
         self._logins: tuple[Login, ...] = ()
-        self._generation = 0
         if path is not None:
             self._read(path)
 
@@ -68,7 +67,7 @@ class ProxyLogins:
         with contextlib.suppress(ConfigError):  # half written: what was read before holds until it is whole
             self._read(self._path)
         if proxy.authenticator:  # which reads the file, too
-            return replace(proxy, generation=self._generation)
+            return replace(proxy, generation=self._stamp[-1] if self._stamp else 0)
         wanted = [proxy.host.lower(), *([""] if named_by_user else [])]
         for login in sorted(self._logins, key=lambda login: not login.host):
             if login.host in wanted:
@@ -82,4 +81,3 @@ class ProxyLogins:
             stamp = None
         if stamp is None or stamp != self._stamp:
             self._logins, self._stamp = read_logins(path), stamp
-            self._generation += 1

@@ -12,6 +12,8 @@ from typing import Protocol
 from drydock_cache.digest import Digest
 
 _READ_SIZE = 1 << 20
+# How much may wait in memory before the disk begins with it, so that a commit need not wait for all of it.
+_UNSYNCED = 16 << 20
 
 
 @dataclass(frozen=True, order=True)
@@ -46,16 +48,20 @@ class Stage:
         self.hash = hashlib.sha256()
         self.path = path
         self.size = 0
+        self._unsynced = 0
+        self._syncing: threading.Thread | None = None
 
-    def write(self, data: bytes) -> None:
-        """Append `data`; raise OSError (disk full, I/O error), after which the stage can only be discarded.
+    def write(self, *pieces: bytes | memoryview) -> None:
+        """Append pieces; raise OSError (disk full, I/O error), after which the stage can only be discarded.
 
         `size` counts whole writes, the hash also the one that failed.
         """
         with self._lock:
-            self.hash.update(data)
-            self._write(data, self.size)
-            self.size += len(data)
+            for data in pieces:
+                self.hash.update(data)
+            for data in pieces:
+                self._write(data, self.size)
+                self.size += len(data)
 
     def write_ahead(self, data: bytes, offset: int) -> None:
         """Put bytes where they will be absorbed from; raise OSError when the disk does not take them, or too late."""
@@ -107,15 +113,35 @@ class Stage:
                     self.path.unlink()
                 self._release()
 
-    def _write(self, data: bytes, offset: int) -> None:
+    def _write(self, data: bytes | memoryview, offset: int) -> None:
         view = memoryview(data)
         while view:
             written = os.pwrite(self._descriptor, view, offset)
             view, offset = view[written:], offset + written
+        self._unsynced += len(data)
+        if self._unsynced >= _UNSYNCED and not (self._syncing and self._syncing.is_alive()):
+            self._begin_sync()
+
+    def _begin_sync(self) -> None:
+        """Have the disk begin with what was written. It is no more than a beginning: the commit's own sync finds what fails."""
+        self._unsynced = 0
+        self._syncing = threading.Thread(target=_sync, args=(self.path,), name="sync", daemon=True)
+        with contextlib.suppress(RuntimeError):  # no thread left
+            self._syncing.start()
 
     def _release(self) -> None:
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+def _sync(path: Path) -> None:
+    """Sync a file, if it is still there, through an opening of its own: an error that is reported here is reported to others, too."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

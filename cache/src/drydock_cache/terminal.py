@@ -1,6 +1,7 @@
 """The terminal: everything that drydock prints to a person goes through here, to standard error but for results."""
 
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from drydock_cache.errors import DrydockError
 
@@ -26,6 +28,8 @@ _errors = Console(stderr=True, highlight=False)
 _results = Console(highlight=False, soft_wrap=True)
 _FIRST_LINE_SECONDS = 2.0
 _NEXT_LINE_SECONDS = 10.0
+_INDENT = 8  # the longest word for how bad a finding is, and a blank
+_SEVERITIES = {"fail": "bold red", "warn": "yellow", "ok": "green", "skipped": "dim"}
 
 
 def say(text: str) -> None:
@@ -53,8 +57,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def findings(rows: Iterable[tuple[str, str, str, str, str, str, str]]) -> None:
     """Print findings as a result: severity, place, area, subject, what, evidence, and what mends it.
 
-    A table on a terminal, or where FORCE_COLOR says that one is behind the pipe; otherwise a line each, with the evidence and
-    what mends it on lines of their own.
+    Coloured and folded on a terminal, or where FORCE_COLOR says that one is behind the pipe; otherwise a line each, with the
+    evidence and what mends it on lines of their own.
     """
     if not _results.is_terminal:
         for severity, place, area, subject, what, evidence, mend in rows:
@@ -64,16 +68,26 @@ def findings(rows: Iterable[tuple[str, str, str, str, str, str, str]]) -> None:
             if mend:
                 result(f"        mend: {mend}")
         return
-    grid = Table("", "from", "what was looked at", "finding", box=None, header_style="bold", padding=(0, 1, 0, 0))
-    styles = {"fail": "bold red", "warn": "yellow", "ok": "green", "skipped": "dim"}
     for severity, place, area, subject, what, evidence, mend in rows:
-        style = styles.get(severity, "")
-        lines = [escape(what)]
-        if mend:
-            lines += [f"[dim]seen[/] {escape(evidence)}"] if evidence else []
-            lines.append(f"[bold]mend[/] {escape(mend)}")
-        grid.add_row(f"[{style}]{severity}[/]", place, escape(f"{area}: {subject}"), "\n".join(lines))
-    _results.print(grid, soft_wrap=False)
+        label = Text(f"{severity:{_INDENT}}", _SEVERITIES.get(severity, ""))
+        if not mend:
+            _print_folded(label, f"{area}: {subject}: {what}")
+            continue
+        _print_folded(label, f"{area}: {subject} (from {place})", "bold")
+        _print_folded(Text(" " * _INDENT), what)
+        if evidence:
+            _print_folded(Text(f"{'  seen':{_INDENT}}", "dim"), evidence)
+        # in one piece, however long: it is there to be copied
+        _results.print(Text.assemble((f"{'  mend':{_INDENT}}", "bold"), mend))
+        _results.print()
+
+
+def _print_folded(label: Text, text: str, style: str = "") -> None:
+    """Print text beside its label, over as many lines as the terminal's width makes of it."""
+    width = max(_results.width - _INDENT, _INDENT)
+    for line in textwrap.wrap(text, width, break_on_hyphens=False):
+        _results.print(Text.assemble(label, (line, style)))
+        label = Text(" " * _INDENT)
 
 
 def fail(error: DrydockError) -> None:

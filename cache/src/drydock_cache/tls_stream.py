@@ -6,14 +6,29 @@ httpcore's own stream gives one record of at most 16 KiB a call, and everything 
 import asyncio
 import contextlib
 import ssl
+import threading
 from collections.abc import Iterator
 from typing import Any, Self
 
 import httpcore
 
+from drydock_cache.tcp_stream import READ_SIZE, TcpStream
+
 _RECORD = 16 << 10
-# What a connection is read in, encrypted or not. httpcore asks for less, and takes whatever it is given.
-READ_SIZE = 256 << 10
+# How much is decrypted before it is passed on, where it comes that fast; and what counts as that fast.
+_MOST = 512 << 10
+_FAST = 64 << 10
+
+
+class _Buffers(threading.local):
+    """What one loop reads into, for all its connections: each empties them before another task runs."""
+
+    def __init__(self) -> None:
+        self.received = memoryview(bytearray(READ_SIZE))
+        self.decrypted = memoryview(bytearray(_MOST))
+
+
+_buffers = _Buffers()
 
 
 class TlsStream(httpcore.AsyncNetworkStream):
@@ -23,7 +38,8 @@ class TlsStream(httpcore.AsyncNetworkStream):
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
-        self._failure: ssl.SSLError | None = None
+        self._failure: ssl.SSLError | httpcore.ReadError | None = None
+        self._is_fast = False
         # two tasks that read and write at once must not mix up the order of records
         self._sending = asyncio.Lock()
 
@@ -50,11 +66,35 @@ class TlsStream(httpcore.AsyncNetworkStream):
         """Return what is there, and more than `max_bytes` where one read of the connection brought more; nothing at the end."""
         with _broken(httpcore.ReadError):
             while True:
-                data, ended = self._decrypt()
+                buffer = _buffers.decrypted
+                size, ended = self._decrypt(buffer, eager=self._is_fast)
+                data = bytes(buffer[:size])
                 await self._flush(timeout)  # what TLS itself has to answer, such as a change of keys
                 if data or ended:
                     return data
                 await self._receive(max(max_bytes, READ_SIZE), timeout)
+
+    def read_at_once(self, buffer: memoryview) -> int | None:
+        """Decrypt what is there without waiting: the number of bytes, 0 at the end, None when there is nothing.
+
+        For a thread, while no task reads; the buffer holds a record at least. Raise httpcore.ReadError.
+        """
+        with _broken(httpcore.ReadError):
+            size, ended = self._decrypt(buffer, eager=True)
+        return size if size or ended else None
+
+    def fileno(self) -> int:
+        """Return the descriptor of the connection, -1 where there is none to read at once."""
+        return self._below.fileno() if isinstance(self._below, TcpStream) else -1
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether TLS itself has something to say, which a thread must leave to the loop."""
+        return bool(self._outgoing.pending)
+
+    async def answer(self) -> None:
+        """Send what TLS itself has to say; raise httpcore.WriteError."""
+        await self._flush(None)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the signature is httpcore's
         if buffer:
@@ -74,7 +114,14 @@ class TlsStream(httpcore.AsyncNetworkStream):
         return await TlsStream.begin(self, ssl_context, server_hostname, timeout)
 
     def get_extra_info(self, info: str) -> Any:
-        return self._tls if info == "ssl_object" else self._below.get_extra_info(info)
+        match info:
+            case "stream":  # itself, for whoever reads past what is around it
+                return self
+            case "ssl_object":
+                return self._tls
+            case "is_readable" if self._incoming.pending or self._tls.pending():  # received, whoever sent it and for what
+                return True
+        return self._below.get_extra_info(info)
 
     async def _shake_hands(self) -> None:
         while True:
@@ -92,30 +139,57 @@ class TlsStream(httpcore.AsyncNetworkStream):
                 return
 
     async def _receive(self, count: int, seconds: float | None) -> None:
-        data = await self._below.read(count, seconds)
+        data: bytes | memoryview
+        if isinstance(self._below, TcpStream):
+            buffer = _buffers.received
+            data = buffer[: await self._below.read_into(buffer, seconds)]
+        else:
+            data = await self._below.read(count, seconds)
+        self._take(data)
+
+    def _receive_at_once(self) -> bool:
+        """Take what came meanwhile; say whether there was anything."""
+        if not isinstance(self._below, TcpStream):
+            return False
+        buffer = _buffers.received
+        count = self._below.read_at_once(buffer)
+        if count is None:
+            return False
+        self._take(buffer[:count])
+        return True
+
+    def _take(self, data: bytes | memoryview) -> None:
+        self._is_fast = len(data) >= _FAST
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
 
-    def _decrypt(self) -> tuple[bytes, bool]:
-        """Return everything that can be decrypted by now, and whether nothing will follow."""
-        if self._failure is not None:  # OpenSSL itself would say from now on that this is the end
+    def _decrypt(self, buffer: memoryview, *, eager: bool) -> tuple[int, bool]:
+        """Fill the buffer with what can be decrypted by now, return how far, and whether nothing will follow.
+
+        Nothing without an end means that more must be received first; `eager`, that is tried here.
+        """
+        if self._failure is not None:  # OpenSSL and the kernel would say from now on that this is the end
             raise self._failure
-        pieces = []
+        size, ended = 0, False
+        more = max(len(buffer) // READ_SIZE, 1)  # times: what is received need not be content
         try:
-            while piece := self._tls.read(_RECORD):
-                pieces.append(piece)
-        except ssl.SSLWantReadError:
-            return b"".join(pieces), False
+            while size <= len(buffer) - _RECORD and not ended:
+                try:
+                    count: int = self._tls.read(_RECORD, buffer[size:])  # type: ignore[assignment]  # bytes without a buffer alone
+                    size, ended = size + count, not count
+                except ssl.SSLWantReadError:
+                    if not (eager and more and self._receive_at_once()):
+                        break
+                    more -= 1
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            pass  # without a farewell, as many servers end: whether something is missing is HTTP's to say
-        except ssl.SSLError as error:
+            ended = True  # without a farewell, as many servers end: whether something is missing is HTTP's to say
+        except (ssl.SSLError, httpcore.ReadError) as error:
             self._failure = error  # for the next call: what was right before it is passed on
-            if not pieces:
+            if not size:
                 raise
-            return b"".join(pieces), False
-        return b"".join(pieces), True
+        return size, ended
 
     async def _flush(self, seconds: float | None) -> None:
         if not self._outgoing.pending:

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore
@@ -13,8 +15,10 @@ import httpx
 from drydock_cache.corporate import CorporateProxy, Hop, Hops
 from drydock_cache.egress import ConnectionCount, Egress, ProxyAwayError, UpstreamSettings, forbidden_address, offline
 from drydock_cache.errors import UpstreamError, UpstreamFailure, mask_credentials
+from drydock_cache.interim import Ear, Tell, listening
 from drydock_cache.mode import Mode
 from drydock_cache.name_lookup import is_this_machine, numeric_address
+from drydock_cache.pace import Pace
 from drydock_cache.pools import Pools, Transport
 from drydock_cache.proxy_account import ProxyAccounts
 from drydock_cache.signer import Signers
@@ -32,7 +36,6 @@ _NEXT_HOP_SECONDS = 3.0
 _PAC_SECONDS = 5.0
 # A company's virus scanner may hold a large download back until it has seen all of it.
 _HEAD_SECONDS = 40.0
-_STALL_SECONDS = 10.0
 _MOST_FIELDS = 256
 _LARGEST_HEAD = 64 << 10  # bytes of names and values
 _MAX_CONNECTIONS = 64
@@ -49,13 +52,16 @@ class _ChosenTransport(httpx.AsyncBaseTransport):
 
 
 class Upstream:
-    """The client that drydock fetches with: requests, and blind tunnels, directly or through a corporate proxy."""
+    """The client that drydock fetches with: requests, and blind tunnels, directly or through a corporate proxy.
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    By the folder of the `store`, clients in several processes tell each other which passwords were refused.
+    """
+
+    def __init__(self, settings: UpstreamSettings, store: Path | None = None) -> None:
         self.settings = settings
         self._count = ConnectionCount()
         self._trust = Trust(settings.ca_files)
-        self._accounts = ProxyAccounts()
+        self._accounts = ProxyAccounts(store)
         self._pools = Pools(self._pool)
         self._signers = Signers(self.tunnel)
         self._client = httpx.AsyncClient(
@@ -111,10 +117,16 @@ class Upstream:
 
     @contextlib.asynccontextmanager
     async def request(
-        self, method: str, url: str, headers: RequestHeaders, content: AsyncIterator[bytes] | None = None
+        self,
+        method: str,
+        url: str,
+        headers: RequestHeaders,
+        content: AsyncIterator[bytes] | None = None,
+        interim: Tell | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """Send one request and yield the response with its content unread; redirects are not followed.
 
+        `interim` is told of each response of 1xx that comes before it.
         Raise UpstreamError for everything that goes wrong until the head is there, and while the content is read.
         """
         # header values of any bytes: how servers read what is not ASCII (RFC 9110 §5.5) is between them and the client
@@ -125,7 +137,8 @@ class Upstream:
         hops = await self._guarded_hops(request.url.scheme, request.url.host, port)
         async with contextlib.AsyncExitStack() as stack:
             try:
-                hop, response = await self._answered(request, hops, stack)
+                with listening(interim) as request.extensions["ear"]:
+                    hop, response = await self._answered(request, hops, stack)
             except UntrustedError as error:
                 raise error.signed_by(await self._signers.name(request.url.host, port)) from error
             with translate(url, hop):
@@ -174,10 +187,13 @@ class Upstream:
     async def _head(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and wait for a head in all, however it trickles and however many 1xx come before it."""
         loop = asyncio.get_running_loop()
+        ear: Ear = request.extensions["ear"]
 
-        async def note(event: str, _info: object) -> None:
+        async def note(event: str, info: Mapping[str, Any]) -> None:
             if event == "http11.receive_response_headers.started":  # what was sent before may take its time
                 patience.reschedule(loop.time() + _HEAD_SECONDS)
+                if info["request"].method != b"CONNECT":  # what a proxy says of a tunnel is not the host's
+                    ear.begin()
 
         request.extensions["trace"] = note
         try:
@@ -199,7 +215,8 @@ class Upstream:
         url = str(response.request.url)
         with translate(url, None):
             pieces = response.aiter_raw()
-            while (chunk := await next_piece(url, pieces)) is not None:
+            pace = Pace(url, self.settings.limits.rate)
+            while (chunk := await pace.next_of(pieces)) is not None:
                 yield chunk
 
     async def tunnel(self, host: str, port: int) -> httpcore.AsyncNetworkStream:
@@ -271,19 +288,6 @@ class Upstream:
         if response.status_code != 200:
             raise _no_pac(shown, f"the answer was {response.status_code}")
         return data
-
-
-async def next_piece(url: str, pieces: AsyncIterator[bytes]) -> bytes | None:
-    """Return what comes next of a content, or None at its end; raise UpstreamError after a silence."""
-    try:
-        async with asyncio.timeout(_STALL_SECONDS):
-            return await anext(pieces, None)
-    except TimeoutError:
-        raise UpstreamError(
-            UpstreamFailure.TIMEOUT,
-            f"The upstream of {url} sent nothing for {_STALL_SECONDS:.0f} seconds.",
-            "Check the network, then try again.",
-        ) from None
 
 
 def _no_pac(shown: str, why: str) -> UpstreamError:

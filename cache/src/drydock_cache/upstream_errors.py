@@ -26,6 +26,8 @@ _TRUST_REMEDY = "If your company re-signs TLS, give its CA certificate to drydoc
 
 # What docker/auth answers where it reached no proxy of the company's.
 _AUTHENTICATOR_ALONE = "521"
+# What it answers where it has no ticket of Kerberos that is taken; the reason phrase is why, a tab, and what mends it.
+_AUTHENTICATOR_WITHOUT_TICKET = "522"
 
 
 @contextlib.contextmanager
@@ -90,11 +92,23 @@ def _proxy_error(url: str, proxy: CorporateProxy | None, answer: str) -> Upstrea
             f"{where} cannot be reached.",
             "Check HTTPS_PROXY, or the PAC script, which name the company's proxy.",
         )
+    if proxy is not None and proxy.authenticator and (error := without_ticket(answer)):
+        return error
     return UpstreamError(
         UpstreamFailure.PROXY_REFUSED,
         f"{where} refused a connection to {_host(url)}: {answer}.",
         f"Ask for {_host(url)} to be allowed, or list it in NO_PROXY when it is reachable directly.",
     )
+
+
+def without_ticket(answer: str) -> UpstreamError | None:
+    """Return what corporate-auth says where Kerberos logs it in nowhere; `answer` is the status with its reason phrase."""
+    status, _, phrase = answer.partition(" ")
+    if status != _AUTHENTICATOR_WITHOUT_TICKET:
+        return None
+    said, _, remedy = phrase.partition("\t")
+    reason = f"corporate-auth cannot log in at the company's proxy: {said.removesuffix('.')}."
+    return UpstreamError(UpstreamFailure.PROXY_AUTH, reason, remedy)
 
 
 def _host(url: str) -> str:

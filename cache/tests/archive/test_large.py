@@ -1,6 +1,5 @@
-"""Large archives: memory stays flat, speed is that of tar and zstd, and a kill at any point leaves a store that is whole."""
+"""Large archives: memory stays flat, and a kill at any point leaves a store that is whole."""
 
-import hashlib
 import os
 import random
 import shutil
@@ -8,19 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import pytest
-from drydock_cache.blobs import Blob
-from drydock_cache.digest import Digest
-from drydock_cache.index import StoredResponse
-from drydock_cache.keys import CacheKey
 from drydock_cache.store import Store
 
 from cache.tests.archive.conftest import Sides, put, rows, url
+from cache.tests.archive.filling import fill
 
 IMPORTER = Path(__file__).with_name("importer.py")
 LIMIT_KIB = 150_000_000 // 1024
@@ -33,27 +27,6 @@ def importer(*arguments: object) -> str:
     done = subprocess.run([sys.executable, IMPORTER, *map(str, arguments)], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def fill(root: Path, sizes: list[int], piece: bytes) -> None:
-    """Put assets of these sizes into a store, each different; straight to their names, since nothing here crashes."""
-    with closing(Store.open(root)) as store, store.index.transaction() as transaction:
-        for number, size in enumerate(sizes):
-            digest, fresh = hashlib.sha256(), root / "staging" / "fresh"
-            with fresh.open("wb") as file:
-                for start in range(0, size, len(piece)):
-                    data = number.to_bytes(8) + piece[8:] if start == 0 else piece
-                    data = data[: size - start]
-                    digest.update(data)
-                    if any(data):
-                        file.seek(start)
-                        file.write(data)
-                file.truncate(size)
-            blob = Blob(Digest(digest.hexdigest()), size)
-            store.blobs.path(blob.digest).parent.mkdir(exist_ok=True)
-            fresh.rename(store.blobs.path(blob.digest))
-            headers = (("content-type", "application/octet-stream"),)
-            transaction.put(StoredResponse(CacheKey(url(number)), 200, headers, blob, 1.0, 2.0))
 
 
 @pytest.mark.fault("49")
@@ -135,37 +108,3 @@ def test_ctrl_c_after_the_last_byte_was_read_leaves_a_store_that_goes_on(sides: 
     subprocess.run(command, capture_output=True, check=True)
     assert sorted(rows(sides.far)) == sorted(after)
     subprocess.run([drydock, "verify", "--store", str(sides.far)], capture_output=True, check=True)
-
-
-@pytest.mark.parametrize(("kind", "times"), [("many small", 8), ("few large", 3)])
-def test_speed_is_near_that_of_tar_and_zstd(sides: Sides, tmp_path: Path, kind: str, times: int) -> None:
-    """A few times what `tar | zstd` takes for the same files, although everything is hashed, signed, synced and indexed.
-
-    The best of three rounds each, in turn, so that what else the machine does counts for both.
-    """
-    shutil.rmtree(sides.near)
-    fill(sides.near, [20_000] * 2_000 if kind == "many small" else [50_000_000] * 3, os.urandom(1 << 20))
-
-    def timed(work: Callable[[], object]) -> float:
-        begun = time.monotonic()
-        work()
-        return time.monotonic() - begun
-
-    def shell(line: str) -> None:
-        subprocess.run(["sh", "-c", line], check=True, cwd=tmp_path)
-
-    took: dict[str, list[float]] = {"pack": [], "export": [], "unpack": [], "import": []}
-    for number in range(3):
-        (tmp_path / f"plain-{number}").mkdir()
-        took["pack"].append(timed(lambda: shell("tar -cf - near/blobs | zstd -q -f -o plain.zst && sync plain.zst")))
-        took["export"].append(timed(partial(sides.export, f"made-{number}")))
-        took["unpack"].append(
-            timed(partial(shell, f"zstd -dc plain.zst | tar -xf - -C plain-{number} && sync -f plain-{number}"))
-        )
-        took["import"].append(timed(partial(sides.take, tmp_path / f"made-{number}", root=tmp_path / f"far-{number}")))
-    best = {name: min(times) for name, times in took.items()}
-    print(
-        f"{kind}: export {best['export'] / best['pack']:.2f}, import {best['import'] / best['unpack']:.2f} of tar and zstd: {best}"
-    )
-    assert best["export"] < times * best["pack"]
-    assert best["import"] < times * best["unpack"]

@@ -14,7 +14,7 @@ from drydock_cache.doctor.greeting import schemes
 from drydock_cache.doctor.mtu import judge_interfaces
 from drydock_cache.doctor.networks import MachineNetworks, SealedSeen, judge_networks, judge_sealed
 from drydock_cache.doctor.seen import Answer, HostSeen, Stage, Target, Trouble
-from drydock_cache.doctor.settings import judge_settings
+from drydock_cache.doctor.settings import judge_loopback, judge_settings
 from drydock_cache.doctor.versions import judge_versions, read_version
 from drydock_cache.doctor.worker import judge_worker
 
@@ -99,6 +99,11 @@ def test_a_proxy_that_lets_ours_in_is_fine_whatever_it_offers() -> None:
         ("workerd", "error: TLS peer's certificate is not trusted; reason = self-signed certificate", "trust"),
         ("node", "TypeError: fetch failed ECONNREFUSED connect ECONNREFUSED 10.0.0.1:3128", "did not reach"),
         ("node", "TypeError: fetch failed ENOTFOUND getaddrinfo", "no address"),
+        (
+            "pip",
+            "WARNING: Retrying after connection broken by 'ReadTimeoutError'\nERROR: No matching distribution found",
+            "did not reach",
+        ),
         ("python", "urllib.error.URLError: <urlopen error [Errno 101] Network is unreachable>", "past the proxy"),
         ("git", "it went wrong", "another way"),
     ],
@@ -188,7 +193,6 @@ def test_a_narrow_way_out_is_held_against_dockers_networks() -> None:
         ({"DRYDOCK_CORPORAT_CA": "x"}, "settings.name", "DRYDOCK_CORPORATE_CA"),
         ({"DRYDOCK_NETWORK": "10.213.77.0/24"}, "settings.network", "DRYDOCK_NETWORK="),
         ({"DRYDOCK_NETWORK": "10.213.777"}, "settings.network", "DRYDOCK_NETWORK="),
-        ({"HTTPS_PROXY": "http://127.0.0.1:3128"}, "settings.loopback", "docker0"),
         ({"HTTPS_PROXY": "http://a:1", "https_proxy": "http://b:1"}, "settings.proxy", "https_proxy="),
         ({"HTTP_PROXY": "socks5://a:1"}, "settings.proxy", "http://"),
     ],
@@ -197,6 +201,20 @@ def test_a_setting_that_cannot_be_meant_is_named(environment: dict[str, str], ch
     (found,) = judge_settings(environment)
     assert found.check == check
     assert mend in found.mend
+
+
+def test_a_proxy_on_loopback_is_a_fault_for_containers_alone() -> None:
+    """Without Docker it is what px and cntlm are started as."""
+    environment = {
+        "HTTPS_PROXY": "http://127.0.0.1:3128",
+        "HTTP_PROXY": "http://[::1]:3128",
+        "https_proxy": "socks5://127.0.0.1",
+    }
+    assert [(one.check, *one.subjects) for one in judge_loopback(environment)] == [
+        ("settings.loopback", "HTTPS_PROXY"),
+        ("settings.loopback", "HTTP_PROXY"),
+    ]
+    assert "settings.loopback" not in [one.check for one in judge_settings(environment)]
 
 
 def test_settings_that_can_be_read_are_fine() -> None:
@@ -258,3 +276,10 @@ def test_a_login_that_corporate_auth_was_refused_is_no_other_scheme() -> None:
     refused = HostSeen(NOWHERE, Stage.CONNECT, Trouble.LOGIN, by=proxy.url)
     found = judge_proxy(proxy, [refused])
     assert (found.check, found.mend) == ("accounts.refused", "Mend the file.")
+
+
+def test_what_kerberos_says_behind_corporate_auth_is_the_finding() -> None:
+    proxy = ProxySeen("http://corporate-auth:3128", status=522, said="It expired.", mend="kinit -c x", authenticator=True)
+    refused = HostSeen(NOWHERE, Stage.CONNECT, Trouble.LOGIN, by=proxy.url)
+    found = judge_proxy(proxy, [refused])
+    assert (found.check, found.evidence, found.mend) == ("accounts.ticket", "It expired.", "kinit -c x")

@@ -87,8 +87,8 @@ LISTEN 0 128 127.0.0.1:8786 0.0.0.0:*
  {"Name": "other", "IPAM": {"Config": [{"Subnet": "172.20.0.0/16"}]}, "Options": null}]
 @@ services
 proxy exited
-@@ unreadable
-DRYDOCK_CORPORATE_CA /home/me/none.pem
+@@ files
+DRYDOCK_CORPORATE_CA\t/home/me/none.pem: expected certificates, found nothing there\tcorrect the path
 @@ daemon-proxy
 none
 """

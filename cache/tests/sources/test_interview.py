@@ -34,11 +34,11 @@ def _python(code: str, seconds: float = 10, *arguments: str) -> Question:
 
 def _gone(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # the latter when it goes while it is read
         return True
     # A dead process that nobody has waited for yet runs no more.
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return status.rpartition(")")[2].split()[0] == "Z"
 
 
 def _wait_until(condition: Callable[[], bool], what: str, seconds: float = 10) -> None:

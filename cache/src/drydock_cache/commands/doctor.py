@@ -12,7 +12,7 @@ import typer
 from drydock_cache import terminal
 from drydock_cache.configuration import load_policy, upstream_settings
 from drydock_cache.doctor.examination import Subject, examine
-from drydock_cache.doctor.finding import Finding, Severity, fail, skipped
+from drydock_cache.doctor.finding import Finding, Severity, fail, skipped, warn
 from drydock_cache.doctor.host import judge_host
 from drydock_cache.doctor.host_facts import HostFacts
 from drydock_cache.doctor.report import Report, secrets_of
@@ -94,7 +94,9 @@ def _examined(
     unnamed = [
         skipped("ways.wildcard", pattern, "A pattern names no host that could be asked.") for pattern in wildcards(policy)
     ]
-    return [*found, *unnamed, *(Finding("settings.policy", Severity.WARN, (str(config),), note) for note in notes)]
+    unintended = "The policy says what cannot have been meant."
+    mend = f"Correct what it names in {config}"
+    return [*found, *unnamed, *(warn("settings.policy", str(config), unintended, note, mend) for note in notes)]
 
 
 def _facts(path: Path | None) -> HostFacts | None:

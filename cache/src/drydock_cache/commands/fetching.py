@@ -55,7 +55,7 @@ async def _fetch_all(
     store: Store, settings: UpstreamSettings, assets: Sequence[Asset], pages: Collection[LockedPage]
 ) -> tuple[list[Prefetched], list[FetchedPage]]:
     async with AsyncExitStack() as stack:
-        upstream = Upstream(settings)
+        upstream = Upstream(settings, store.root)
         stack.push_async_callback(upstream.aclose)
         fetcher = Fetcher(store, upstream)
         stack.push_async_callback(fetcher.aclose)

@@ -81,7 +81,7 @@ def _read(store: Store, lock: Lock) -> Report:
 
 async def _repair(store: Store, policy: Policy, settings: UpstreamSettings, lock: Lock) -> Repaired:
     async with AsyncExitStack() as stack:
-        upstream = Upstream(settings)
+        upstream = Upstream(settings, store.root)
         stack.push_async_callback(upstream.aclose)
         fetcher = Fetcher(store, upstream)
         stack.push_async_callback(fetcher.aclose)

@@ -8,7 +8,7 @@ from drydock_cache.doctor.seen import HostSeen, Trouble
 
 _SIDECAR = (
     "For Digest or NTLM: export COMPOSE_PROFILES=corporate-auth DRYDOCK_PROXY_CREDENTIALS=FILE with user:password in it; "
-    "for Negotiate let px log in, and point HTTPS_PROXY at it (docs/corporate-networks.md)"
+    "for Negotiate: export COMPOSE_PROFILES=corporate-auth DRYDOCK_KERBEROS=FOLDER with a ticket in it (docs/corporate-networks.md)"
 )
 
 
@@ -17,7 +17,7 @@ class ProxySeen:
     """What a corporate proxy (its URL without credentials) said to CONNECT without a login.
 
     `offered` are the schemes of Proxy-Authenticate; `given` says whether a user and a password are set, and `mend` where
-    they belong. An `authenticator` logs in at the company's proxy for us.
+    they belong. An `authenticator` logs in at the company's proxy for us; what Kerberos has against that is in `said`.
     """
 
     url: str
@@ -43,6 +43,8 @@ def judge_proxy(proxy: ProxySeen, seen: Sequence[HostSeen]) -> Finding:
             f"{proxy.url} wants a login ({offered}) and takes ours" if proxy.status == 407 else f"{proxy.url} wants no login"
         )
         return ok("accounts.fine", proxy.url, "The corporate proxy answers.", evidence)
+    if proxy.authenticator and proxy.said:
+        return fail("accounts.ticket", proxy.url, "Kerberos logs nobody in at the company's proxy.", proxy.said, proxy.mend)
     if proxy.authenticator:
         what = "The company's proxy refuses the user and the password that corporate-auth logs in with; they were tried once."
         return fail("accounts.refused", proxy.url, what, "407", proxy.mend)

@@ -88,7 +88,7 @@ def _judge_signer(host: str, leaf: Certificate, top: Certificate, files: CaFiles
     if places := holders(top, dict(files.others)):
         mend = f"It lies on this machine: export DRYDOCK_CORPORATE_CA={places[0]}"
     if given:
-        what = f"TLS is signed by {missing}, and the CA file that was given is of another CA."
+        what = f"TLS is signed by {missing}, whose certificate is not in the CA file that was given."
         return fail("certificates.other-ca", host, what, evidence, mend)
     what = f"TLS is signed by {missing}, whom nobody here trusts: the CA of a company, as a rule."
     return fail("certificates.unknown-ca", host, what, evidence, mend)

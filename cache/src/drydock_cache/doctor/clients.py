@@ -16,7 +16,8 @@ _NOT_FOUND = re.compile(
     re.IGNORECASE,
 )
 _NO_PROXY = re.compile(
-    r"ECONNREFUSED|Connection refused|ECONNRESET|tunnel error|Couldn't connect|Failed to connect|connect\(\)|disconnected",
+    r"ECONNREFUSED|Connection refused|ECONNRESET|tunnel error|Couldn't connect|Failed to connect|connect\(\)|disconnected"
+    r"|connection broken by",
     re.IGNORECASE,
 )
 _NO_ROUTE = re.compile(r"ENETUNREACH|EHOSTUNREACH|Network is unreachable|No route to host", re.IGNORECASE)
@@ -30,7 +31,7 @@ _TRUST = {
     "npm": "npm_config_cafile, NODE_EXTRA_CA_CERTS",
     "node": "NODE_EXTRA_CA_CERTS",
     "git": "GIT_SSL_CAINFO",
-    "pip": "PIP_CERT",
+    "pip": "PIP_CERT, SSL_CERT_FILE",
     "curl": "CURL_CA_BUNDLE, SSL_CERT_FILE",
 }
 

@@ -70,7 +70,7 @@ async def _examine(subject: Subject, watch: Watch) -> list[Finding]:
 
 
 async def _outside(subject: Subject, trusted: Mapping[str, Sequence[Certificate]], now: float, watch: Watch) -> list[Finding]:
-    upstream = Upstream(subject.settings)
+    upstream = Upstream(subject.settings, subject.store)
     try:
         ways = Ways(upstream, [one for held in trusted.values() for one in held])
         nonsense = asyncio.create_task(_look_up_nonsense())

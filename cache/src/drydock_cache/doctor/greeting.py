@@ -12,6 +12,7 @@ from drydock_cache.doctor.seen import Target, reason_of, trouble_of
 from drydock_cache.egress import ConnectionCount, Egress, UpstreamSettings
 from drydock_cache.errors import UpstreamError
 from drydock_cache.proxy_account import login_remedy
+from drydock_cache.upstream_errors import without_ticket
 
 _SECONDS = 5.0
 _SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z][\w-]*)(?=\s|,|$)")
@@ -40,13 +41,16 @@ async def greet(settings: UpstreamSettings, proxy: CorporateProxy, target: Targe
     headers = [(name.lower(), value.decode("latin-1")) for name, value in response.headers]
     offered = [scheme for name, value in headers if name == b"proxy-authenticate" for scheme in schemes(value)]
     date = next((value for name, value in headers if name == b"date"), "")
+    phrase = response.extensions.get("reason_phrase", b"").decode("latin-1")
+    unable = without_ticket(f"{response.status} {phrase}") if proxy.authenticator else None
     return ProxySeen(
         proxy.url,
+        said=unable.message if unable else "",
         status=response.status,
         offered=tuple(dict.fromkeys(offered)),
         given=given,
         date=date,
-        mend=login_remedy(proxy),
+        mend=unable.remedy if unable else login_remedy(proxy),
         authenticator=proxy.authenticator,
     )
 

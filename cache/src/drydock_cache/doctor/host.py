@@ -7,7 +7,7 @@ from drydock_cache.doctor.finding import Finding, Place, fail, ok, warn
 from drydock_cache.doctor.host_facts import HostFacts
 from drydock_cache.doctor.mtu import judge_interfaces
 from drydock_cache.doctor.networks import judge_networks
-from drydock_cache.doctor.settings import judge_settings
+from drydock_cache.doctor.settings import judge_loopback, judge_settings
 from drydock_cache.doctor.versions import judge_versions
 
 
@@ -17,6 +17,7 @@ def judge_host(facts: HostFacts) -> list[Finding]:
         *judge_versions(facts.versions),
         *_engine(facts),
         *judge_settings(facts.environment),
+        *judge_loopback(facts.environment),
         *_files(facts),
         *_ports(facts),
         *judge_networks(facts.networks, facts.sealed),
@@ -51,10 +52,9 @@ def _engine(facts: HostFacts) -> Iterator[Finding]:
 
 
 def _files(facts: HostFacts) -> Iterator[Finding]:
-    for line in facts.text("unreadable").splitlines():
-        name, _, path = line.partition(" ")
-        what = f"The file that {name} names cannot be read."
-        yield fail("settings.file", name, what, path, f"Correct the path: export {name}=/path/of/it; or: unset {name}")
+    for line in facts.text("files").splitlines():
+        name, evidence, mend = line.split("\t")
+        yield fail("settings.file", name, "A setting names a file that cannot be used.", evidence, mend)
 
 
 def _ports(facts: HostFacts) -> Iterator[Finding]:

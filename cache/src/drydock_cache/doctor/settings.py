@@ -14,7 +14,8 @@ _KNOWN = tuple(
     f"DRYDOCK_{name}"
     for name in (
         *("MODE", "RESOLVE", "NETWORK", "CORPORATE_CA", "REGISTRY_LOCK", "STATUS_PORT", "TAG", "BIND", "TEAM", "TOKEN"),
-        *("PROXY_CREDENTIALS", "PROXY_AUTH", "PAC", "PAC_FILE", "WORKER_MEMORY", "STATUS_NAMES", "PROFILES"),
+        *("PROXY_CREDENTIALS", "PROXY_AUTH", "PAC", "PAC_FILE", "KERBEROS", "WORKER_MEMORY", "BUILD_CA", "STATUS_NAMES"),
+        "PROFILES",
         *("STORE", "STATE", "CONFIG", "LOCK", "UPSTREAM_CA"),
     )
 )
@@ -56,17 +57,25 @@ def _proxies(environment: Mapping[str, str]) -> Iterator[Finding]:
         if not environment.get(name):
             continue
         try:
-            proxy = CorporateProxy.parse(environment[name], name)
+            CorporateProxy.parse(environment[name], name)
         except ConfigError as error:
             yield fail("settings.proxy", name, "The corporate proxy's address cannot be read.", error.message, error.remedy)
-            continue
-        if proxy.host == "localhost" or proxy.host.startswith("127.") or proxy.host == "::1":
-            what = "The corporate proxy is set to this machine's loopback, which is another one in each container."
-            mend = "Let it listen on Docker's bridge as well, and: export HTTPS_PROXY=http://172.17.0.1:PORT (ip -4 address show docker0)"
-            yield fail("settings.loopback", name, what, proxy.url, mend)
     upper, lower = environment.get("HTTPS_PROXY"), environment.get("https_proxy")
     if upper and lower and upper != lower:
         what = "HTTPS_PROXY and https_proxy differ, and tools read one or the other."
         yield warn(
             "settings.proxy", "https_proxy", what, "the lower-case one counts for drydock", 'export https_proxy="$HTTPS_PROXY"'
         )
+
+
+def judge_loopback(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Judge what leads to this machine's loopback, where containers are to follow it."""
+    for name in _PROXIES:
+        try:
+            proxy = CorporateProxy.parse(environment[name], name) if environment.get(name) else None
+        except ConfigError:
+            continue
+        if proxy is not None and (proxy.host in ("localhost", "::1") or proxy.host.startswith("127.")):
+            what = "The corporate proxy is set to this machine's loopback, which is another one in each container."
+            mend = "Let it listen on Docker's bridge as well, and: export HTTPS_PROXY=http://172.17.0.1:PORT (ip -4 address show docker0)"
+            yield fail("settings.loopback", name, what, proxy.url, mend)
