@@ -11,14 +11,26 @@ ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
 COPY docker/worker/worker-python-install docker/worker/build-way /usr/local/bin/
 COPY docker/requirements/corporate-auth.txt docker/requirements/drydock-build.txt /tmp/
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
     --mount=type=cache,target=/root/.cache/uv \
     sh /usr/local/bin/worker-python-install /opt/auth /tmp/corporate-auth.txt \
  && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt
 # For how it reads addresses of proxies and files of logins; that needs none of its dependencies.
-COPY cache /tmp/cache
+COPY cache/pyproject.toml /tmp/cache/
+COPY cache/src /tmp/cache/src
 RUN sh /usr/local/bin/worker-python-install /opt/auth --package /tmp/cache /opt/build
 
 FROM ${PYTHON_IMAGE} AS corporate-auth
+# kinit and kvno, which fetch and renew tickets; libcurl brings a Kerberos of its own, which takes them. Debian's cleaning would
+# empty the cache mount.
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=bind,source=docker/worker/build-way,target=/build-way \
+    --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean && . /build-way \
+ && if [ -n "$corporate" ]; then set -- -o "Acquire::https::CAInfo=$corporate"; fi \
+ && apt-get "$@" update \
+ && DEBIAN_FRONTEND=noninteractive apt-get "$@" install --yes --no-install-recommends krb5-user \
+ && rm -f /tmp/company.pem
 RUN groupadd --gid 2001 auth && useradd --uid 2001 --gid 2001 --no-create-home --home-dir /tmp --shell /bin/sh auth
 COPY --from=packages /opt/auth /opt/auth
 COPY docker/auth/ /usr/local/lib/drydock/

@@ -10,7 +10,8 @@ from drydock_cache.proxy_logins import Login
 
 _FILE = "Put user:password into a file, and set DRYDOCK_PROXY_CREDENTIALS to its path."
 # Without a ticket of Kerberos, Negotiate fails where NTLM, which such proxies offer beside it, would do.
-_KINDS = {"": "SAFENONEGOTIATE", "digest": "DIGEST", "ntlm": "NTLM"}
+_KINDS = {"": "SAFENONEGOTIATE", "digest": "DIGEST", "ntlm": "NTLM", "negotiate": "NEGOTIATE"}
+_PRINCIPAL = "Write me@CORP.EXAMPLE:password into it, the part behind @ as Kerberos calls the domain: in capitals, as a rule."
 _DAY = str(24 * 3600)
 
 
@@ -52,22 +53,56 @@ def choose_login(proxy: CorporateProxy | None, logins: Sequence[Login]) -> tuple
     raise ConfigError(f"The profile corporate-auth has no user and password {where}.", _FILE)
 
 
+def choose_principal(proxy: CorporateProxy | None, logins: Sequence[Login]) -> tuple[str, str]:
+    """Return the user, as Kerberos calls him, and the password; raise ConfigError when there is none, or he has no realm."""
+    user, password = choose_login(proxy, logins)
+    if "@" not in user:
+        raise ConfigError("The user in the file of DRYDOCK_PROXY_CREDENTIALS has no realm.", _PRINCIPAL)
+    return user, password
+
+
+def krb5_conf(realm: str) -> str:
+    """Return what Kerberos needs to know where DNS knows the rest, as it does in a domain of Windows.
+
+    By TCP first: such a domain's tickets exceed a datagram. A proxy's name is taken as it is before DNS is asked for another.
+    """
+    return f"""[libdefaults]
+    default_realm = {realm}
+    dns_lookup_kdc = true
+    dns_canonicalize_hostname = fallback
+    rdns = false
+    udp_preference_limit = 1
+"""
+
+
+def negotiates(environment: Mapping[str, str]) -> bool:
+    """Say whether px is to log in with Kerberos: where that is asked for, or its folder is given and nothing else is."""
+    kind = _kind(environment)
+    return kind == "negotiate" or (not kind and bool(environment.get("DRYDOCK_KERBEROS")))
+
+
 def px_settings(environment: Mapping[str, str], logins: Sequence[Login]) -> dict[str, str]:
     """Return the variables that px reads, the password among them; raise ConfigError."""
     proxy = company_proxy(environment)
+    where = {"PX_PAC": environment["DRYDOCK_PAC"]} if proxy is None else {"PX_SERVER": f"{proxy.host}:{proxy.port}"}
+    settings = where | {
+        "PX_AUTHRETRY": "30",
+        "PX_IDLE": _DAY,  # whoever opened a tunnel decides how long it may be quiet
+    }
+    if negotiates(environment):  # without a user, libcurl takes the ticket
+        if not environment.get("DRYDOCK_KERBEROS"):
+            choose_principal(proxy, logins)
+        return settings | {"PX_AUTH": _KINDS["negotiate"]}
     user, password = choose_login(proxy, logins)
+    return settings | {"PX_USERNAME": user, "PX_PASSWORD": password, "PX_AUTH": _KINDS[_kind(environment)]}
+
+
+def _kind(environment: Mapping[str, str]) -> str:
     kind = environment.get("DRYDOCK_PROXY_AUTH", "").strip().lower()
     if kind not in _KINDS:
         known = ", ".join(filter(None, _KINDS))
         raise ConfigError(f"DRYDOCK_PROXY_AUTH is {kind!r}: expected one of {known}, or nothing.", "Correct it, or unset it.")
-    where = {"PX_PAC": environment["DRYDOCK_PAC"]} if proxy is None else {"PX_SERVER": f"{proxy.host}:{proxy.port}"}
-    return where | {
-        "PX_USERNAME": user,
-        "PX_PASSWORD": password,
-        "PX_AUTH": _KINDS[kind],
-        "PX_AUTHRETRY": "30",
-        "PX_IDLE": _DAY,  # whoever opened a tunnel decides how long it may be quiet
-    }
+    return kind
 
 
 def served(interface: str, gateway: str) -> str:

@@ -1,12 +1,15 @@
 """Runs px, which logs in at the company's proxy for drydock: one try of a refused login in 30 seconds, and no password shown.
 
 Settings, from the environment: HTTPS_PROXY or DRYDOCK_PAC; DRYDOCK_PROXY_CREDENTIALS, the file with user and password, followed
-when it changes; DRYDOCK_PROXY_AUTH, digest or ntlm. `auth_start.py ADDRESS:PORT` listens elsewhere than at 0.0.0.0:3128.
+when it changes; DRYDOCK_PROXY_AUTH, digest, ntlm or negotiate; DRYDOCK_KERBEROS, the folder with a Kerberos ticket, which its
+user calls DRYDOCK_KERBEROS_SHOWN. `auth_start.py ADDRESS:PORT` listens elsewhere than at 0.0.0.0:3128.
 """
 
+import asyncio
 import os
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,13 +19,17 @@ import mcurl
 import psutil
 import px.handler
 import px.main
-from auth_settings import px_settings, served
+from auth_settings import choose_principal, company_proxy, negotiates, px_settings, served
 from drydock_cache.errors import ConfigError
 from drydock_cache.file_stamp import FileStamp, file_stamp
 from drydock_cache.proxy_logins import Login, read_logins
+from tickets import Tickets
 
 # What drydock knows it by that px found no company's proxy; a company's own 502 is about the host behind it.
 AWAY = 521
+# That Kerberos logs nobody in. The reason phrase says why and, behind a tab, what mends it.
+NO_TICKET = 522
+_NOWHERE = "/nonexistent"
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -35,6 +42,7 @@ def main() -> None:
     try:
         settings = px_settings(environment, _logins(environment))
         settings |= {"PX_LISTEN": address, "PX_PORT": port, "PX_WORKERS": "1", "PX_ALLOW": _allowed(address)}
+        _Handler.tickets = _tickets(environment) if negotiates(environment) else None
     except ConfigError as error:
         sys.exit(_told(error))
     # libcurl must not take a way of its own; px reads its settings from here, and nothing of them is in /proc or in an argument
@@ -45,6 +53,8 @@ def main() -> None:
     mcurl.MCurl = _OneTry
     px.handler.STATUS_PHRASES[AWAY] = "The company's proxy did not answer"
     px.handler.ConnectionHandler = _Handler
+    if _Handler.tickets is not None:
+        threading.Thread(target=_Handler.tickets.keep, daemon=True).start()
     print(f"drydock: logging in at {settings.get('PX_SERVER') or settings['PX_PAC']} ({settings['PX_AUTH']})", flush=True)
     sys.argv[1:] = []
     px.main.main()
@@ -63,9 +73,18 @@ class _Handler(px.handler.ConnectionHandler):  # type: ignore[misc]
 
     environment: Mapping[str, str] = MappingProxyType({})
     stamp: FileStamp | None = None
+    tickets: Tickets | None = None
+    tickets_used = 0
 
     async def _handle_request(self, *arguments: Any) -> None:
-        self._renew()
+        if self.tickets is None:
+            self._renew()
+        elif trouble := await asyncio.to_thread(self.tickets.look):
+            self._send_trouble(trouble)
+            return
+        elif self.tickets.count != _Handler.tickets_used:
+            _Handler.tickets_used = self.tickets.count
+            px.handler.STATE.mcurl.reset_proxy_failures()
         await super()._handle_request(*arguments)
 
     def _renew(self) -> None:
@@ -85,6 +104,11 @@ class _Handler(px.handler.ConnectionHandler):  # type: ignore[misc]
 
     def _send_error(self, code: int, message: str = "") -> None:
         """Answer as the company's proxy did: px makes 401 of its 407, and 502 of all else."""
+        if code == 401 and self.tickets is not None:
+            said = f"it does not take the Kerberos ticket of {self.tickets.principal}, and is not asked again for 30 seconds"
+            print(f"drydock: the company's proxy: {said}", flush=True)
+            self._send_trouble(ConfigError(said, "Ask its people whether this account may use the proxy."))
+            return
         if code == 401:
             code = 407
             print("drydock: the company's proxy refused the user and password, or wants another kind of login", flush=True)
@@ -92,6 +116,23 @@ class _Handler(px.handler.ConnectionHandler):  # type: ignore[misc]
             result, said = self.curl.get_connect_response()
             code = said if result == 0 and said >= 400 else AWAY
         super()._send_error(code, message)
+
+    def _send_trouble(self, trouble: ConfigError) -> None:
+        phrase = f"{trouble.message}\t{trouble.remedy}"
+        px.handler.STATUS_PHRASES[NO_TICKET] = phrase.encode("ascii", "replace").decode()
+        super()._send_error(NO_TICKET, trouble.message)
+
+
+def _tickets(environment: Mapping[str, str]) -> Tickets:
+    proxy = company_proxy(environment)
+    folder = environment.get("DRYDOCK_KERBEROS", "")
+    return Tickets(
+        Path(folder or _NOWHERE),
+        f"{environment.get('DRYDOCK_KERBEROS_SHOWN') or folder}/ticket" if folder else "",
+        proxy.host if proxy else "",
+        Path(environment.get("DRYDOCK_PROXY_CREDENTIALS") or _NOWHERE),
+        lambda: choose_principal(proxy, _logins(environment)),
+    )
 
 
 def _logins(environment: Mapping[str, str]) -> tuple[Login, ...]:

@@ -42,6 +42,21 @@ def test_a_pac_script_names_the_proxy_where_no_variable_does() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"DRYDOCK_KERBEROS": "/run/drydock/kerberos"}, "NEGOTIATE"),
+        ({"DRYDOCK_PROXY_AUTH": "Negotiate"}, "NEGOTIATE"),
+        ({"DRYDOCK_KERBEROS": "/run/drydock/kerberos", "DRYDOCK_PROXY_AUTH": "ntlm"}, "NTLM"),
+    ],
+)
+def test_px_is_told_of_no_password_where_kerberos_logs_in(settings: dict[str, str], kind: str) -> None:
+    """The folder of a ticket is enough; what is asked for by name goes before it."""
+    told = px_settings(PROXY | settings, parse_logins("me@CORP.EXAMPLE:a", "login"))
+    assert told["PX_AUTH"] == kind
+    assert ("PX_PASSWORD" in told) is (kind == "NTLM")
+
+
+@pytest.mark.parametrize(
     ("environment", "logins", "complaint"),
     [
         ({}, "me:a", "no proxy to log in at"),
@@ -49,6 +64,8 @@ def test_a_pac_script_names_the_proxy_where_no_variable_does() -> None:
         (PROXY, "", "no user and password at all"),
         (PROXY, "elsewhere.example=me:a", "no user and password for proxy.example"),
         (PROXY | {"DRYDOCK_PROXY_AUTH": "basic"}, "me:a", "DRYDOCK_PROXY_AUTH is 'basic'"),
+        (PROXY | {"DRYDOCK_PROXY_AUTH": "negotiate"}, "", "no user and password at all"),
+        (PROXY | {"DRYDOCK_PROXY_AUTH": "negotiate"}, "CORP\\me:a", "has no realm"),
     ],
 )
 def test_what_cannot_work_is_refused_in_a_sentence_with_a_remedy(
