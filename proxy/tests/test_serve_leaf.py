@@ -1,5 +1,7 @@
 """Real TLS handshakes: clients trust the leaves that mitmproxy serves, and hold the CA to its constraints."""
 
+import drydock_proxy.lean_imports  # noqa: F401, I001 - before mitmproxy
+
 import asyncio
 import re
 import shutil
@@ -18,9 +20,10 @@ from drydock_proxy import keyfile
 from drydock_proxy.addons.serve_leaf import ServeLeaf
 from drydock_proxy.authority import Authority, read
 from drydock_proxy.certificates import leaf_certificate, new_key
-from drydock_proxy.mitmproxy_core import Master, Proxyserver
 from mitmproxy import http, options
 from mitmproxy.addons.next_layer import NextLayer
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.master import Master
 
 HOST = "bundles.example.net"
 OUTSIDE = "evil.example"

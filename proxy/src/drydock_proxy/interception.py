@@ -1,5 +1,7 @@
 """mitmproxy with the few addons that are needed: started so that each port is known to be open, and stopped whole."""
 
+import drydock_proxy.lean_imports  # noqa: F401, I001 - before everything that imports what it keeps small
+
 import asyncio
 import contextlib
 import socket
@@ -7,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from drydock_cache.errors import ConfigError
+from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Client
 from mitmproxy.exceptions import OptionsError
+from mitmproxy.master import Master
 from mitmproxy.options import Options
 from mitmproxy.proxy.layers import DNSLayer
 from mitmproxy.proxy.mode_servers import ServerInstance
@@ -16,7 +20,6 @@ from mitmproxy_rs.udp import UdpServer
 
 from drydock_proxy.front.connection import Port
 from drydock_proxy.listener import Listener
-from drydock_proxy.mitmproxy_core import Master, Proxyserver
 
 # `.invalid` (RFC 2606): the addons name every server themselves; were one missed, nothing would be found under this name.
 # `tls` and not `https`, with which mitmproxy would listen for QUIC on the UDP port as well.

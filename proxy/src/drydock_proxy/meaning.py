@@ -1,6 +1,7 @@
 """What a request means: its URL, by the connection that it came on and its head, and whether it must be refused."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mitmproxy.net.http.url import parse_authority
@@ -11,6 +12,8 @@ VERSIONS = frozenset({"HTTP/1.1", "HTTP/1.0"})
 _LONGEST_URL = 8192
 _NOT_IN_URLS = re.compile(r"[^!-~]")
 MOST_FIELDS = 100
+# Python's http.client takes a 103 for the answer, and the answer for that to its next request: wrong bytes, which look right.
+_MISREADS_INTERIM = ("pip/", "python-urllib", "python-requests/")
 _BAD_REQUEST, _TOO_LONG, _MISDIRECTED, _TOO_MANY_FIELDS, _NOT_IMPLEMENTED = 400, 414, 421, 431, 501
 
 
@@ -61,17 +64,35 @@ def shown(url: str) -> str:
     return _NOT_IN_URLS.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogateescape")), url)
 
 
+def reads_interim(version: str, agent: str | None) -> bool:
+    """Say whether a client knows what to do with a response of 1xx: HTTP/1.0 did not (RFC 9110 §15.2), and Python's own does not."""
+    return version == "HTTP/1.1" and not (agent or "").lower().startswith(_MISREADS_INTERIM)
+
+
 def _disagreement(line: Line) -> str:
     """Return why connection and Host header do not belong together (RFC 9110 §7.4), or nothing."""
     header = line.host_header
     if header is None:
         return "The request has no Host header." if line.needs_host else ""
+    return _contradiction(header, line.host, line.port, DEFAULT_PORT.get(line.scheme))
+
+
+def connect_disagreement(hosts: Sequence[str], host: str, port: int) -> str:
+    """Return why a CONNECT to a host and port contradicts its own Host header (RFC 9112 §3.2), or nothing.
+
+    Some clients send none, or leave the port out.
+    """
+    if len(hosts) > 1:
+        return "The request has more than one Host header."
+    return _contradiction(hosts[0], host, port, port) if hosts else ""
+
+
+def _contradiction(header: str, for_host: str, for_port: int, default: int | None) -> str:
     named = shown(header[:100])
     try:
         host, port = parse_authority(header, check=True)
     except ValueError:
         return f'The Host header "{named}" is no host name.'
-    default = DEFAULT_PORT.get(line.scheme)
-    if host.lower().rstrip(".") == line.host.lower().rstrip(".") and (port or default) == line.port:
+    if host.lower().rstrip(".") == for_host.lower().rstrip(".") and (port or default) == for_port:
         return ""
-    return f"The connection is for {line.host}:{line.port}, but the Host header says {named}."
+    return f"The connection is for {for_host}:{for_port}, but the Host header says {named}."

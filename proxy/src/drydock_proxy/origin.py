@@ -5,14 +5,16 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from http.client import responses
 
 from aiohttp import web
-from drydock_cache.answer import Answer, Request, from_error
+from drydock_cache.answer import Answer, Request, from_error, shareable
 from drydock_cache.errors import DrydockError
 from drydock_cache.exchange import Exchange
 from drydock_cache.growing import Follower
+from drydock_cache.interim import Interim, Tell
 from drydock_cache.tap import Tap
 from multidict import CIMultiDict
 
@@ -26,8 +28,10 @@ _log = logging.getLogger(__name__)
 # Headers between mitmproxy's side and the origin; the token keeps other local processes from posing as the former.
 # `drydock-refusal` is `STATUS reason`. `drydock-tap` is a number of `Taps`, and comes back with the length of the content, or
 # nothing where it is not known, when its bytes are to be read from there.
+# `drydock-interim` says that responses of 1xx may be sent before the answer.
 TOKEN, URL, CLIENT, REFUSAL, TAP = "drydock-token", "drydock-url", "drydock-client", "drydock-refusal", "drydock-tap"
-OURS = frozenset({TOKEN, URL, CLIENT, REFUSAL, TAP})
+INTERIM = "drydock-interim"
+OURS = frozenset({TOKEN, URL, CLIENT, REFUSAL, TAP, INTERIM})
 _CHUNK = 256 << 10
 _STOP_SECONDS = 0.1
 
@@ -62,7 +66,8 @@ class Origin:
         if not hmac.compare_digest(incoming.headers.get(TOKEN, "").encode(errors="replace"), self.token.encode()):
             return web.Response(status=403, text="This port belongs to drydock itself.\n")
         started = time.monotonic()
-        answer = await self._answer(incoming)
+        with _interims(incoming) as interim:
+            answer = await self._answer(incoming, interim)
         number = incoming.headers.get(TAP, "")
         tap = _tap(answer) if number else None
         response = _head(answer, incoming.method) if tap is None else _head_of_tapped(answer)
@@ -93,7 +98,7 @@ class Origin:
             incoming.transport.abort()
         return response
 
-    async def _answer(self, incoming: web.BaseRequest) -> Answer:
+    async def _answer(self, incoming: web.BaseRequest, interim: Tell | None) -> Answer:
         url = incoming.headers.get(URL, "")
         if refusal := incoming.headers.get(REFUSAL):
             status, _, reason = refusal.partition(" ")
@@ -102,7 +107,7 @@ class Origin:
         headers = tuple((name.lower(), value) for name, value in incoming.headers.items() if name.lower() not in OURS)
         content = incoming.content.iter_chunked(_CHUNK) if incoming.can_read_body else None
         try:
-            return await self._exchange.answer(Request(incoming.method, url, headers, content))
+            return await self._exchange.answer(Request(incoming.method, url, headers, content, interim))
         except (ConnectionError, web.RequestPayloadError):  # while upstream was given the content of the request
             return from_error(400, url, "The client left in the middle of its request.", "", ("fwd=bypass",), "client-left")
         except Exception as error:  # noqa: BLE001 - the edge of a request: an answer says so, the log gets the trace
@@ -163,6 +168,26 @@ class _Sending:
             self.cut = await tap.wait_closed()
         finally:
             self.sent = tap.sent
+
+
+@contextmanager
+def _interims(incoming: web.BaseRequest) -> Iterator[Tell | None]:
+    """Yield what sends responses of 1xx to a client that takes them; afterwards it sends none: a head has begun."""
+    if INTERIM not in incoming.headers:
+        yield None
+        return
+    waiting = True
+
+    def send(interim: Interim) -> None:
+        if waiting and incoming.transport is not None:
+            line = f"HTTP/1.1 {interim.status} {responses.get(interim.status, '')}"
+            fields = [f"{name}: {value}\r\n" for name, value in shareable(interim.headers) if name != "content-length"]
+            incoming.transport.write(f"{line}\r\n{''.join(fields)}\r\n".encode("latin-1"))
+
+    try:
+        yield send
+    finally:
+        waiting = False
 
 
 def _tap(answer: Answer) -> Tap | None:

@@ -84,7 +84,7 @@ async def running(settings: ServiceSettings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         # first what may be wrong in the settings: nothing is made on disk for a proxy that cannot start
         dns_answer = _numeric(settings.dns_answer) if settings.dns else ""
-        upstream = Upstream(settings.upstream)
+        upstream = Upstream(settings.upstream, settings.store)
         stack.push_async_callback(upstream.aclose)
         store = _open_store(settings.store)
         stack.callback(store.close)

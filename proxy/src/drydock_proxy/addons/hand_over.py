@@ -8,7 +8,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 
 from drydock_proxy import meaning
 from drydock_proxy.journal import log_access
-from drydock_proxy.origin import CLIENT, OURS, REFUSAL, TOKEN, URL, Origin
+from drydock_proxy.origin import CLIENT, INTERIM, OURS, REFUSAL, TOKEN, URL, Origin
 from drydock_proxy.relay import Relay
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ class HandOver:
         for name in OURS:
             request.headers.pop(name, None)
         url, refusal = meant(flow)
+        if meaning.reads_interim(request.http_version, request.headers.get("user-agent")):
+            request.headers[INTERIM] = ""
         if refusal:
             _keep_framing(request)
             request.headers[REFUSAL] = refusal

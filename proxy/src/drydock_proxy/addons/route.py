@@ -17,6 +17,7 @@ from mitmproxy.proxy.tunnel import LayerStack
 
 from drydock_proxy.http_front import HttpFront, error_response
 from drydock_proxy.journal import log_access
+from drydock_proxy.meaning import connect_disagreement
 from drydock_proxy.record import TUNNEL, Asked
 from drydock_proxy.relay import Relay, Tunnel
 from drydock_proxy.tally import Tally
@@ -59,10 +60,14 @@ class Route:
         self._dialled: dict[str, Tunnel] = {}
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:
-        """Answer CONNECT: refuse with 403, fail with 502 or 504, or let it stand."""
+        """Answer CONNECT: refuse with 400 or 403, fail with 502 or 504, or let it stand."""
         host, port = _name(flow.request.host), flow.request.port
         # mitmproxy lets a CONNECT stand when a hook raises: what has not been decided fails
         flow.response = _response(500, host, port, "drydock failed inside.", "", "internal")
+        if disagreement := connect_disagreement(flow.request.headers.get_all("host"), flow.request.host, port):
+            log_access("refused", client=_address(flow.client_conn), host=host, port=port, reason=disagreement)
+            flow.response = _response(400, host, port, disagreement, "", "bad-request")
+            return
         decision = self._policy.host(host, port)
         if decision.action is HostAction.DENY:
             self._refused(flow.client_conn, host, port, decision)

@@ -15,6 +15,15 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).encode(errors="replace").decode()
 
 
+def line_of(client: str, method: str, url: str, status: int, sent: int, seconds: float = 0.0, cut: str = "") -> str:
+    """Return what the line of a hit says behind its time; `client` and `url` are JSON already."""
+    end = f', "cut": {quoted(cut)}}}' if cut else "}"
+    return (
+        f'"level": "info", "event": "request", "client": {client}, "method": "{method}", "url": {url}, "status": {status}, '
+        f'"outcome": "hit", "cache_status": "{CACHE_STATUS}", "bytes": {sent}, "ms": {seconds * 1000:.1f}{end}'
+    )
+
+
 class AccessLines:
     """Gathers lines and writes them from a thread of its own: a hit waits for no pipe and no disk."""
 
@@ -23,7 +32,7 @@ class AccessLines:
         self._some = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="access lines", daemon=True)
-        self._second, self._stamp = 0, ""
+        self._begin = (0, "")  # the millisecond, and how the lines of it begin
 
     def start(self) -> None:
         """Begin to write."""
@@ -37,18 +46,15 @@ class AccessLines:
             self._thread.join()
         self._write()
 
-    def note(self, now: float, seconds: float, client: str, method: str, url: str, status: int, sent: int, cut: str) -> None:
-        """Add the line of a hit that took so many seconds; `client` and `url` are JSON already."""
-        second = int(now)
-        if second != self._second:
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second
-        end = f', "cut": {quoted(cut)}}}' if cut else "}"
-        self._lines.append(
-            f'{{"time": "{self._stamp}.{int((now - second) * 1000):03}Z", "level": "info", "event": "request", '
-            f'"client": {client}, "method": "{method}", "url": {url}, "status": {status}, "outcome": "hit", '
-            f'"cache_status": "{CACHE_STATUS}", "bytes": {sent}, "ms": {seconds * 1000:.1f}{end}'
-        )
+    def note(self, now: float, hit: str) -> None:
+        """Add the line of a hit, as `line_of` made it, which ended now."""
+        moment = int(now * 1000)
+        begun, begin = self._begin
+        if moment != begun:
+            second, millisecond = divmod(moment, 1000)
+            begin = f'{{"time": "{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))}.{millisecond:03}Z", '
+            self._begin = moment, begin
+        self._lines.append(begin + hit)
         if not self._some.is_set():
             self._some.set()
 

@@ -6,9 +6,13 @@ import ssl
 import struct
 from collections.abc import Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from drydock_proxy.front.access import quoted
 from drydock_proxy.front.sending import Sending
+
+if TYPE_CHECKING:
+    from drydock_proxy.front.repeats import Repeat
 
 _RESET = struct.pack("ii", 1, 0)
 
@@ -31,6 +35,7 @@ class Connection:
         "deadline",
         "events",
         "host",
+        "repeats",
         "sending",
         "since",
         "sock",
@@ -48,6 +53,7 @@ class Connection:
         self.host = ""
         self.tls = False
         self.unread = b""
+        self.repeats: dict[bytes, Repeat] = {}  # requests that came before by the same way
         self.agreed: str | None = None  # a Host header that was found to name `host`
         self.sending: Sending | None = None
         self.step: Callable[[Connection], None] = lambda _: None

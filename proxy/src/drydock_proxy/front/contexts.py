@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from drydock_proxy import keyfile
 from drydock_proxy.authority import Authority, Leaf
+from drydock_proxy.front.tls_socket import TlsSocket
 
 # For TLS 1.2: the suites with forward secrecy and authenticated encryption that an ECDSA leaf serves; 1.3 has no others.
 TLS12_CIPHERS = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
@@ -58,6 +59,7 @@ class Contexts:
 def server_context(leaf: Leaf) -> ssl.SSLContext:
     """Make a context that serves a leaf, and HTTP/1.1 alone."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = TlsSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_ciphers(TLS12_CIPHERS)

@@ -22,6 +22,7 @@ from drydock_proxy.front.heads import MalformedError
 from drydock_proxy.front.keeper import Keeper
 from drydock_proxy.front.serving import Serving
 from drydock_proxy.journal import log_access
+from drydock_proxy.meaning import connect_disagreement
 from drydock_proxy.record import TUNNEL, Asked
 from drydock_proxy.refusing import Refusing
 from drydock_proxy.share import MAKE_ROOM, NO_ROOM, Share
@@ -157,7 +158,7 @@ class Front:
         if (
             found is None
             or line is None
-            or not self._is_plain(found[0])
+            or not _is_plain(found[0], line[1].decode("latin-1"))
             or not self._is_intercepted(connection, line[1].decode("latin-1"))
         ):
             self._give(connection)
@@ -170,13 +171,6 @@ class Front:
             return
         self._keeper.wait(connection, _EDGE, self._greeted_inside, connection.until - time.monotonic())
         self._greeted_inside(connection)
-
-    def _is_plain(self, head: bytes) -> bool:
-        """Say whether a CONNECT is well-formed and has no body."""
-        try:
-            return heads.read(b"OPTIONS / HTTP/1.1\r\n" + head.partition(b"\r\n")[2]).length == 0
-        except MalformedError:
-            return False
 
     def _greeted_inside(self, connection: Connection) -> None:
         """Check that the greeting inside of a CONNECT names the same host, or none."""
@@ -235,6 +229,16 @@ class Front:
             self._keeper.close(connection)
         else:
             self._serving.begin(connection)
+
+
+def _is_plain(head: bytes, host: str) -> bool:
+    """Say whether a CONNECT to a host is well-formed, has no body, and names no other host in its fields."""
+    try:
+        found = heads.read(b"OPTIONS / HTTP/1.1\r\n" + head.partition(b"\r\n")[2])
+    except MalformedError:
+        return False
+    hosts = [value for name, value in found.fields if name == "host"]
+    return found.length == 0 and not connect_disagreement(hosts, host, _HTTPS)
 
 
 def _normalised(name: str) -> str:

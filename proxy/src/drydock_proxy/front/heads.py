@@ -11,8 +11,12 @@ type Fields = tuple[tuple[str, str], ...]
 MOST_UNREAD = 64 << 10
 """Bytes that may come without a whole head."""
 
-_SHORT = 1 << 10
-_END = b"\r\n\r\n"
+SHORT = 1 << 10
+"""Bytes of a head that is remembered."""
+
+END = b"\r\n\r\n"
+"""What ends a head."""
+
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f]+) (HTTP/[0-9]\.[0-9])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -25,7 +29,10 @@ class MalformedError(ValueError):
 
 
 class Head(NamedTuple):
-    """A request's head: names in lower case, values as sent; `length` is the bytes of the body, None when it is chunked."""
+    """A request's head: names in lower case, values as sent; `length` is the bytes of the body, None when it is chunked.
+
+    `closes` says whether the client wants the connection to end after the answer.
+    """
 
     method: str
     target: str
@@ -33,17 +40,11 @@ class Head(NamedTuple):
     fields: Fields
     length: int | None
     names: frozenset[str]
+    closes: bool
 
     def first(self, name: str) -> str | None:
         """Return the first value of a field, or None."""
         return next((value for field, value in self.fields if field == name), None)
-
-    @property
-    def closes(self) -> bool:
-        """Whether the client wants the connection to end after the answer."""
-        return "connection" in self.names and any(
-            field == "connection" and "close" in value.lower() for field, value in self.fields
-        )
 
     @property
     def may_be_a_hit(self) -> bool:
@@ -64,13 +65,13 @@ class Head(NamedTuple):
 def split(data: bytes) -> tuple[bytes, bytes] | None:
     """Return a whole head without its end, and what follows it; None while there is no end. Empty lines before it are no part."""
     data = data.lstrip(b"\r\n") if data[:1] in (b"\r", b"\n") else data
-    end = data.find(_END)
-    return None if end < 0 else (data[:end], data[end + len(_END) :])
+    end = data.find(END)
+    return None if end < 0 else (data[:end], data[end + len(END) :])
 
 
 def read(data: bytes) -> Head:
     """Read a head without its end; raise MalformedError. Clients repeat themselves, so what is short is remembered."""
-    return _remembered(data) if len(data) <= _SHORT else _read(data)
+    return _remembered(data) if len(data) <= SHORT else _read(data)
 
 
 def _read(data: bytes) -> Head:
@@ -90,7 +91,8 @@ def _read(data: bytes) -> Head:
     method, target, version = line[1].decode(), line[2].decode("utf-8", "surrogateescape"), line[3].decode()
     if method == "CONNECT":
         raise MalformedError("CONNECT has no place inside of a connection to a host")
-    return Head(method, target, version, tuple(fields), _length(fields, version), names)
+    closes = any(name == "connection" and "close" in value.lower() for name, value in fields)
+    return Head(method, target, version, tuple(fields), _length(fields, version), names, closes)
 
 
 _remembered = lru_cache(maxsize=512)(_read)

@@ -5,7 +5,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -13,12 +13,12 @@ from drydock_cache.answer import Selection
 from drydock_cache.blobs import VerifiedBlob
 from drydock_cache.errors import StoreError
 
-from drydock_proxy.front.access import AccessLines
+from drydock_proxy.front.access import AccessLines, line_of
 from drydock_proxy.front.connection import Connection
 from drydock_proxy.front.heads import Head
 from drydock_proxy.front.hot import Hot, HotResponses
 from drydock_proxy.front.keeper import Keeper
-from drydock_proxy.front.sending import Progress, Sending
+from drydock_proxy.front.sending import Progress, Sending, gathered
 from drydock_proxy.tally import Tally
 
 _IN_LOOP = 256 << 10
@@ -45,7 +45,7 @@ class Hits:
         self._hot = hot
         self._tally = tally
         self._lines = lines
-        self._buffers = threading.local()
+        self._buffers: list[memoryview] = []
         self._senders = ThreadPoolExecutor(_SENDERS, "front-send", _step_back)
         self.sent: _Sent = _nothing
         keeper.cut = self.cut
@@ -67,7 +67,7 @@ class Hits:
         """Send an answer; say whether it is done, and the connection ready for the next request and still the caller's."""
         selected, data, blob = content
         if selected is None and blob is None and in_loop and not (data := _at_once(connection, data)):
-            self._note(connection, head, hot, hot.stored.status, hot.size, time.time(), 0.0)
+            self._note(hot, hot.size, hot.line(connection.client_json))
             if head.closes:
                 self._keeper.farewell(connection)
             return not head.closes
@@ -91,7 +91,8 @@ class Hits:
         assert sending is not None
         try:
             connection.sock.settimeout(0 if in_loop else _TURN_SECONDS)
-            progress = sending.push(connection.sock, self._buffer(), time.monotonic() + _TURN_SECONDS)
+            with self._buffer() as buffer:
+                progress = sending.push(connection.sock, buffer, time.monotonic() + _TURN_SECONDS)
             connection.sock.settimeout(0)
         except (OSError, StoreError) as error:
             left = "drydock is stopping" if self._keeper.stopping else "the client left"
@@ -126,20 +127,26 @@ class Hits:
         connection.sending = None
         sending.close()
         seconds = time.monotonic() - sending.started
-        self._note(connection, sending.head, sending.hot, sending.status, sending.sent, time.time(), seconds, cut)
+        hot, method, sent = sending.hot, sending.head.method, sending.sent
+        self._note(hot, sent, line_of(connection.client_json, method, hot.url_json, sending.status, sent, seconds, cut))
 
-    def _note(
-        self, connection: Connection, head: Head, hot: Hot, status: int, sent: int, now: float, seconds: float, cut: str = ""
-    ) -> None:
+    def _note(self, hot: Hot, sent: int, line: str) -> None:
+        now = time.time()
         self._tally.note_hit(sent)
-        self._lines.note(now, seconds, connection.client_json, head.method, hot.url_json, status, sent, cut)
+        self._lines.note(now, line)
         self._hot.used(hot, now)
 
-    def _buffer(self) -> memoryview:
-        buffer: memoryview | None = getattr(self._buffers, "view", None)
-        if buffer is None:
-            buffer = self._buffers.view = memoryview(bytearray(_BUFFER))
-        return buffer
+    @contextlib.contextmanager
+    def _buffer(self) -> Iterator[memoryview]:
+        """Lend the buffer that was used last, which the processor's caches still hold."""
+        try:
+            buffer = self._buffers.pop()
+        except IndexError:  # all are lent, or taken at this moment
+            buffer = memoryview(bytearray(_BUFFER))
+        try:
+            yield buffer
+        finally:
+            self._buffers.append(buffer)
 
 
 def _step_back() -> None:
@@ -151,7 +158,8 @@ def _step_back() -> None:
 def _at_once(connection: Connection, data: bytes) -> bytes:
     """Send a small answer and return what is left of it: nothing, unless the client has not read earlier ones."""
     try:
-        return data[connection.sock.send(data) :]
+        with gathered(connection.sock, len(data)):
+            return data[connection.sock.send(data) :]
     except OSError:  # it comes again when the rest is sent, and is told apart there
         return data
 

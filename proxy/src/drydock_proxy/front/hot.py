@@ -12,7 +12,7 @@ from drydock_cache.index import StoredResponse
 from drydock_cache.index_watch import IndexWatch, Stamp
 from drydock_cache.store import Store
 
-from drydock_proxy.front.access import CACHE_STATUS, quoted
+from drydock_proxy.front.access import CACHE_STATUS, line_of, quoted
 from drydock_proxy.front.heads import Head
 from drydock_proxy.wire import head_of
 
@@ -25,6 +25,7 @@ SMALL = 128 << 10
 _MOST_ENTRIES = 4096
 _MOST_BYTES = 8 << 20
 _SURE_SECONDS = 0.01
+_USED_SECONDS = 1.0
 _AGE = b"\r\nage: 0\r\n"
 _CLOSE = b"\r\nConnection: close"
 
@@ -32,8 +33,8 @@ _CLOSE = b"\r\nConnection: close"
 class Hot:
     """A stored response as the front answers it, with its content where that is small."""
 
-    __slots__ = ("_after", "_before", "_whole", "checked", "digest", "identity", "path", "size", "small", "stamp",
-                 "stored", "url", "url_json")  # fmt: skip
+    __slots__ = ("_after", "_before", "_line", "_whole", "checked", "digest", "identity", "path", "size", "small",
+                 "stamp", "stored", "url", "url_json", "used")  # fmt: skip
 
     def __init__(self, url: str, stored: StoredResponse, blob: VerifiedBlob, path: Path, stamp: Stamp) -> None:
         self.url = url
@@ -42,6 +43,8 @@ class Hot:
         self.digest, self.size, self.identity, self.path = blob.blob.digest, blob.blob.size, blob.identity, path
         self.stamp = stamp
         self.checked = 0.0
+        self.used = 0.0  # when the index was told last that it was served
+        self._line = ("", "")  # the last client, and what its access line said
         self.small = blob.read_at(0, self.size) if self.size <= SMALL else None
         whole = select(Request("GET", stored.key.url, ()), stored, self.size, 0.0)
         before, _, after = head_of(whole.status, whole.headers, CACHE_STATUS, whole.length).partition(_AGE)
@@ -58,6 +61,14 @@ class Hot:
             data = b"%b%d%b%b" % (self._before, age, self._after, self.small or b"")
             self._whole = age, data
         return data
+
+    def line(self, client: str) -> str:
+        """Return what the access line of the whole answer, sent at once, says of it to a client, given as JSON."""
+        known, line = self._line
+        if known != client:
+            line = line_of(client, "GET", self.url_json, self.stored.status, self.size)
+            self._line = client, line
+        return line
 
     def select(self, head: Head, now: float) -> tuple[Selection, bytes]:
         """Return what any GET or HEAD selects, and the answer's head, with the content where that is small."""
@@ -109,8 +120,10 @@ class HotResponses:
         return self._store.blobs.open_checked(hot.digest)
 
     def used(self, hot: Hot, now: float) -> None:
-        """Note that a response was served."""
-        self._store.index.used(hot.stored.key, now)
+        """Note that a response was served; nobody asks for the moment more exactly than in seconds."""
+        if not 0 <= now - hot.used < _USED_SECONDS:
+            hot.used = now
+            self._store.index.used(hot.stored.key, now)
 
     def close(self) -> None:
         """Let go of everything."""

@@ -90,6 +90,11 @@ class Loop:
             else:
                 self._epoll.register(number, events)
 
+    def wait_on(self, connection: Connection, seconds: float) -> None:
+        """Begin the wait of a connection anew that waits for the same as before; in its own step alone."""
+        connection.since = time.monotonic()
+        connection.deadline = connection.since + seconds
+
     def release(self, connection: Connection) -> None:
         """Forget a connection that a thread takes over, or that is about to be closed."""
         number = connection.sock.fileno()

@@ -20,7 +20,7 @@ from drydock_proxy.front.hot import HotResponses
 from drydock_proxy.front.keeper import Keeper
 from drydock_proxy.front.relaying import OriginWay
 from drydock_proxy.front.serving import Serving
-from drydock_proxy.front.watch import Watch
+from drydock_proxy.front.watch import Readings, Watch
 from drydock_proxy.interception import Interception, port_error
 from drydock_proxy.listener import Listener
 from drydock_proxy.origin import Origin
@@ -65,7 +65,7 @@ class OpenFront:
         loop = asyncio.get_running_loop()
         # what waits, and what is served besides, may be half of what there is room for; the rest is mitmproxy's
         most = idle_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) // 2
-        lines, hot, way = AccessLines(), HotResponses(exchange, store), OriginWay(origin)
+        lines, hot, way = AccessLines(), HotResponses(exchange, store), OriginWay(origin, readings := Readings())
         keeper = Keeper(most)
         hits = Hits(keeper, hot, tally, lines)
         serving = Serving(keeper, hot, hits, way)
@@ -81,7 +81,7 @@ class OpenFront:
         )
         lines.start()
         front.start(self._sockets)
-        watch = Watch(keeper.loop, front.put_out)
+        watch = Watch(keeper.loop, readings, front.put_out)
         watch.start()
         self._stops = [watch.stop, keeper.stop, hits.stop, serving.stop, keeper.end, way.close, lines.stop, hot.close]
 

@@ -1,6 +1,5 @@
 """Relaying to the origin: what the front does not answer itself, bodies streamed both ways as fast as the slower side goes."""
 
-import contextlib
 import select
 import socket
 import ssl
@@ -17,14 +16,17 @@ from drydock_cache.tap import Tap
 from drydock_proxy import meaning
 from drydock_proxy.front.connection import Connection
 from drydock_proxy.front.heads import MOST_UNREAD, Head
+from drydock_proxy.front.sending import gathered
+from drydock_proxy.front.watch import Reading, Readings
 from drydock_proxy.journal import log_access
-from drydock_proxy.origin import CLIENT, OURS, REFUSAL, TAP, TOKEN, URL, Origin
+from drydock_proxy.origin import CLIENT, INTERIM, OURS, REFUSAL, TAP, TOKEN, URL, Origin
+from drydock_proxy.pieces import TOO_SMALL, Pieces
 from drydock_proxy.wire import error_of
 
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 _READ = 256 << 10
 # Of what its client does not take, a thread holds two or three such pieces: with many of them smaller ones do.
-_MANY, _READ_OF_MANY = 32, 32 << 10
+_MANY, _READ_OF_MANY = 32, 64 << 10
 _MOST_IDLE = 64
 _IDLE_SECONDS = 300.0
 _STALLED_SECONDS = 60.0
@@ -33,9 +35,6 @@ _CROWDED_SECONDS = 2.0
 _LOOK_SECONDS = 0.5
 _UNREADABLE = "The request breaks the rules of HTTP/1.1"
 _TRAILERS = "The request has trailers, which are not passed on."
-# A chunk of a byte costs as much work as one of 16 KiB, and others wait meanwhile.
-_SMALL_PIECE, _MOST_SMALL_PIECES = 16, 4096
-_TOO_SMALL = f"The body comes in chunks of less than {_SMALL_PIECE} bytes."
 _CLIENT_LEFT = "the client left"
 _NO_STATUS = (b"Cache-Status", b"drydock; fwd=bypass; detail=request")
 
@@ -51,8 +50,9 @@ class _RefusedError(Exception):
 class OriginWay:
     """Connections to the origin, kept alive; `relay` is for threads, which it blocks."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, readings: Readings) -> None:
         self._origin = origin
+        self._readings = readings
         self.is_crowded: Callable[[str], bool] = lambda _client: False
         self.under_way: Callable[[], int] = lambda: 0
         self._idle: list[tuple[float, socket.socket]] = []
@@ -69,20 +69,23 @@ class OriginWay:
             *((name, value) for name, value in kept if name not in {*_FRAMING, "host", "expect"}),
         ]
         sent += [(name, value) for name, value in fields if name in ("content-length", "transfer-encoding")]
+        if meaning.reads_interim(head.version, head.first("user-agent")):
+            ours[INTERIM] = ""
         method = head.method if head.method in meaning.METHODS else "POST"
         if method == "GET" and not refusal:
             ours[TAP] = self._origin.taps.ask()
-        exchange = _Exchange(connection, head, method, self)
-        try:
-            return exchange.run(self, [*sent, *ours.items()], lambda: self._origin.taps.take(ours.get(TAP, "")))
-        except _RefusedError as error:
-            return exchange.refuse(str(error))
-        except (_LeftError, OSError, h11.ProtocolError):
-            return None
-        finally:
-            exchange.close(self)
-            if tap := self._origin.taps.take(ours.get(TAP, "")):
-                tap.close(_CLIENT_LEFT)
+        with self._readings.of(connection) as reading:
+            exchange = _Exchange(connection, head, method, self, reading)
+            try:
+                return exchange.run(self, [*sent, *ours.items()], lambda: self._origin.taps.take(ours.get(TAP, "")))
+            except _RefusedError as error:
+                return exchange.refuse(str(error))
+            except (_LeftError, OSError, h11.ProtocolError):
+                return None
+            finally:
+                exchange.close(self)
+                if tap := self._origin.taps.take(ours.get(TAP, "")):
+                    tap.close(_CLIENT_LEFT)
 
     def take(self) -> tuple[socket.socket, bool]:
         """Return a connection to the origin, and whether it was used before."""
@@ -117,11 +120,12 @@ def _is_readable(sock: socket.socket) -> bool:
 class _Exchange:
     """One request on its way to the origin, and the answer on its way back."""
 
-    def __init__(self, connection: Connection, head: Head, method: str, way: OriginWay) -> None:
+    def __init__(self, connection: Connection, head: Head, method: str, way: OriginWay, reading: Reading) -> None:
         self._connection = connection
         self._is_crowded = way.is_crowded
         self._under_way = way.under_way
         self._client = connection.sock
+        self._reading = reading
         self._head = head
         self._has_body = head.length != 0
         self._origin: socket.socket | None = None
@@ -129,7 +133,7 @@ class _Exchange:
         self._to_client = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_UNREAD)
         self._method = method
         self._begun = False
-        self._pieces = self._received = 0  # of the body
+        self._pieces = Pieces()  # of the body
         version = head.version if head.version in meaning.VERSIONS else "HTTP/1.1"
         framing = "".join(f"{name}: {value}\r\n" for name, value in head.fields if name in _FRAMING)
         # what was read already, as plainly as can be: h11 keeps the account of bodies and of the connection's end
@@ -218,10 +222,8 @@ class _Exchange:
                 raise _RefusedError(_TRAILERS)
             return h11.EndOfMessage()
         if isinstance(event, h11.Data):
-            self._pieces += 1
-            self._received += len(event.data)
-            if self._pieces > _MOST_SMALL_PIECES and self._received < self._pieces * _SMALL_PIECE:
-                raise _RefusedError(_TOO_SMALL)
+            if self._pieces.are_too_small(len(event.data)):
+                raise _RefusedError(TOO_SMALL)
             return event
         if event is h11.NEED_DATA:
             return None
@@ -251,15 +253,17 @@ class _Exchange:
                 if not tapped:
                     self._send(self._to_client.send(h11.EndOfMessage()) or b"")
                 return tapped
-            elif not isinstance(event, h11.InformationalResponse):
+            elif isinstance(event, h11.InformationalResponse):
+                self._send(self._to_client.send(event) or b"")
+            else:
                 raise _LeftError
 
     def _drain(self, tap: Tap) -> None:
         """Send what a tap has, as it comes, and say to it how that ended."""
         cut = _CLIENT_LEFT
         try:
-            view = memoryview(bytearray(READ_SIZE))
-            while (count := tap.read_into(view if self._under_way() <= _MANY else view[:_READ_OF_MANY])) != 0:
+            view = memoryview(bytearray(READ_SIZE if self._under_way() <= _MANY else _READ_OF_MANY))
+            while (count := tap.read_into(view)) != 0:
                 if count is None:
                     self._await(tap)
                 else:
@@ -316,10 +320,14 @@ class _Exchange:
 
     def _receive(self) -> bytes:
         """Return what the client has sent, which may be nothing yet; raise _LeftError at its end."""
+        data = b""
+        self._reading.begin()
         try:
             data = self._client.recv(16 << 10)
         except (ssl.SSLWantReadError, BlockingIOError):
             return b""
+        finally:
+            self._reading.end(fruitful=bool(data))
         if not data:
             raise _LeftError
         return data
@@ -330,16 +338,17 @@ class _Exchange:
             raise _LeftError
 
     def _send(self, data: bytes | memoryview) -> None:
-        self._client.settimeout(_LOOK_SECONDS)
-        view = memoryview(data)
+        with gathered(self._client, len(data)):
+            self._send_all(memoryview(data))
+
+    def _send_all(self, view: memoryview) -> None:
         since = time.monotonic()
-        try:
-            while view:
-                try:
-                    view = view[self._client.send(view) :]
-                    since = time.monotonic()
-                except TimeoutError:  # the same bytes again, as OpenSSL demands
+        while view:
+            try:
+                view = view[self._client.send(view) :]
+                since = time.monotonic()
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError) as error:
+                poll = select.poll()
+                poll.register(self._client, select.POLLIN if isinstance(error, ssl.SSLWantReadError) else select.POLLOUT)
+                if not poll.poll(_LOOK_SECONDS * 1000):  # otherwise the same bytes again, as OpenSSL demands
                     self._check_patience(since)
-        finally:
-            with contextlib.suppress(OSError):
-                self._client.settimeout(0)

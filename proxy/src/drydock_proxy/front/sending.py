@@ -1,14 +1,37 @@
 """Sending one hit: how far it has come, and what goes next."""
 
+import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from enum import Enum
 
 from drydock_cache.blobs import VerifiedBlob
 
 from drydock_proxy.front.heads import Head
 from drydock_proxy.front.hot import Hot
+
+_RECORD = 16 << 10  # bytes of content in a record of TLS, at most
+_GATHERED = 64 << 10, 256 << 10
+
+
+@contextlib.contextmanager
+def gathered(sock: socket.socket, count: int) -> Iterator[None]:
+    """Have the kernel gather an answer of middle size in few packets, where one holds several records: on loopback.
+
+    There each packet wakes a client that waits for it, at the price of encrypting some more. On a network a packet holds a
+    part of a record; to wait until each is full stops the flow, and costs a bridge between containers two thirds of its rate.
+    """
+    if not _GATHERED[0] <= count <= _GATHERED[1] or sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) < 2 * _RECORD:
+        yield
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
 
 class Progress(Enum):
@@ -41,6 +64,10 @@ class Sending:
 
         A write that could not be finished is repeated with the same bytes, as OpenSSL demands: they are read again.
         """
+        with gathered(sock, self.end - self.offset):
+            return self._push(sock, view, until)
+
+    def _push(self, sock: socket.socket, view: memoryview, until: float) -> Progress:
         while self.lead or self.offset < self.end:
             if self.blob is None:
                 data = memoryview(self.lead)

@@ -10,9 +10,10 @@ from drydock_proxy.front import heads
 from drydock_proxy.front.connection import Connection, Port
 from drydock_proxy.front.heads import MOST_UNREAD, Head, MalformedError
 from drydock_proxy.front.hits import Hits
-from drydock_proxy.front.hot import Hot, HotResponses
+from drydock_proxy.front.hot import Hot, HotResponses, Place
 from drydock_proxy.front.keeper import Keeper
 from drydock_proxy.front.relaying import OriginWay
+from drydock_proxy.front.repeats import Repeat, Repeats
 from drydock_proxy.front.turns import Turns
 
 _HTTPS = 443
@@ -35,6 +36,7 @@ class Serving:
         self._relays = ThreadPoolExecutor(_RELAYS, "front-relay")
         self._lookups = ThreadPoolExecutor(_LOOKUPS, "front-look-up")
         self._turns = Turns(_RELAYS)
+        self._repeats = Repeats()
         hits.sent = self._serve
         origin.is_crowded = self._turns.are_short
         origin.under_way = lambda: self._turns.under_way
@@ -47,6 +49,7 @@ class Serving:
     def begin(self, connection: Connection) -> None:
         """Serve a connection from now on; its first request may be there already."""
         connection.until = 0.0
+        connection.repeats = self._repeats.of(connection)
         self._keeper.wait(connection, select.EPOLLIN, self._readable, _HEAD_SECONDS)
         self._readable(connection)
 
@@ -60,8 +63,22 @@ class Serving:
         if not data:
             self._keeper.close(connection)
             return
-        connection.unread = connection.unread + data if connection.unread else data
+        if connection.unread:
+            connection.unread += data
+        elif (known := connection.repeats.get(data)) is not None and self._repeated(connection, known):
+            return
+        else:
+            connection.unread = data
         self._serve(connection, in_loop=True)
+
+    def _repeated(self, connection: Connection, known: Repeat) -> bool:
+        """Answer a request that is known; say whether it was answered, or will be."""
+        hot = self._hot.get(known.place)
+        if hot is None or (content := self._hits.content(hot, known.head)) is None:
+            return False
+        if self._hits.answer(connection, known.head, hot, content, in_loop=True):
+            self._keeper.loop.wait_on(connection, _IDLE_SECONDS)
+        return True
 
     def _serve(self, connection: Connection, *, in_loop: bool) -> None:
         """Answer the requests that are there, and wait for the next."""
@@ -82,6 +99,8 @@ class Serving:
                 return
             if not self._answered(connection, head, in_loop=in_loop):
                 return
+            if in_loop and head.is_plain:
+                self._repeats.remember(connection, raw, head, _place(connection, head))
 
     def _answered(self, connection: Connection, head: Head, *, in_loop: bool) -> bool:
         """Answer a request; say whether that is done, and the connection ready for the next and still the caller's."""
@@ -98,7 +117,7 @@ class Serving:
     def _known(self, connection: Connection, head: Head) -> Hot | None:
         if not head.may_be_a_hit:
             return None
-        hot = self._hot.get((connection.host, _HTTPS, head.target))
+        hot = self._hot.get(_place(connection, head))
         host = head.first("host")
         if hot is None or (host is not None and host == connection.agreed):
             return hot
@@ -135,7 +154,7 @@ class Serving:
         url, refusal = meaning.meant(_line(connection, head))
         if refusal or not head.may_be_a_hit or head.target[:1] != "/":
             return None
-        hot = self._hot.fill((connection.host, _HTTPS, head.target), url)
+        hot = self._hot.fill(_place(connection, head), url)
         if hot is None or (content := self._hits.content(hot, head)) is None:
             return None
         return self._hits.answer(connection, head, hot, content, in_loop=False)
@@ -148,6 +167,10 @@ class Serving:
         elif not goes_on:
             self._keeper.farewell(connection)
         return bool(goes_on)
+
+
+def _place(connection: Connection, head: Head) -> Place:
+    return connection.host, _HTTPS, head.target
 
 
 def _left(connection: Connection) -> float:
