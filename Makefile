@@ -18,18 +18,18 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## Start the proxy and the Workers, and wait until they answer; OFFLINE=1 with no way out
-	$(SEALED)docker compose up $(if $(OFFLINE),,--build )--detach --wait
+	. docker/tasks/way-out && way_out && $(SEALED)docker compose up $(if $(OFFLINE),,--build )--detach --wait
 
 down: ## Stop everything; what was downloaded and the Workers' data stay
 	docker compose down
 
 warm: ## Download what the Workers' runtime and packages need, into the store
-	docker compose build
+	. docker/tasks/way-out && way_out && docker compose build
 	docker compose run --rm warm
 	@for worker in $(WORKERS); do docker compose run --rm $$worker sync || exit 1; done
 
 lock: ## Write assets.lock: what the Workers download, byte by byte; CHECK=1 only says what is out of date
-	docker compose build
+	. docker/tasks/way-out && way_out && docker compose build
 	@docker/tasks/plan $(WORKERS)
 ifdef CHECK
 	docker compose run --rm --no-deps --no-TTY lock --check $(ARGS) >/dev/null
@@ -58,16 +58,16 @@ migrate: ## Apply D1 migrations, of every Worker that has any or of one; WORKER=
 
 # Values go by name, so that no process list shows them.
 register-commands: ## Put discord-bot's commands to Discord with DISCORD_APP_ID and DISCORD_BOT_TOKEN; DRY_RUN=1 prints them
-	docker compose up --detach --wait proxy
-	docker compose run --rm --no-deps --env DRY_RUN --env DISCORD_APP_ID --env DISCORD_BOT_TOKEN --env DISCORD_GUILD_ID \
+	. docker/tasks/way-out && way_out && docker compose up --detach --wait proxy && \
+	  docker compose run --rm --no-deps --env DRY_RUN --env DISCORD_APP_ID --env DISCORD_BOT_TOKEN --env DISCORD_GUILD_ID \
 	  --env DISCORD_API_URL discord-bot script scripts/register_commands.py
 
 # The NAME of the command line alone: some systems have a variable of that name, with the machine's name in it.
 new: ## Make a Worker from workers/template; NAME=my-worker
 	@docker/tasks/new-worker "$(if $(filter command,$(origin NAME)),$$NAME)"
 
-test: ## Run the whole suite in containers; ARGS="-k x" goes to pytest in place of --cov
-	@docker/test-run $(if $(ARGS),python -m pytest $(ARGS),sh -c 'docker/tasks/cover-store; held=$$?; python -m pytest --cov && exit $$held')
+test: ## Run the whole suite in containers, two parts beside each other; ARGS="-k x" runs what pytest chooses, in one process
+	@docker/test-run $(if $(ARGS),python -m pytest $(ARGS),docker/tasks/suite)
 
 # SECONDS is bash's own variable, too, but no shell exports it.
 soak: ## Break everything at random, for ten minutes; SECONDS=60, SEED=5 repeats what was decided by chance

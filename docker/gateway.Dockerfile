@@ -1,17 +1,15 @@
 # The gateway between the host and the Workers: HAProxy as Debian packages it.
 ARG DEBIAN_IMAGE=debian:trixie-slim
-FROM ${DEBIAN_IMAGE}
+FROM ${DEBIAN_IMAGE} AS gateway
 # Empty: the version that the suite has.
 ARG HAPROXY_VERSION=
-# Debian's cleaning would empty the cache mount. A corporate CA is a secret only so that it lies in no layer.
+# A corporate CA is a secret only so that it lies in no layer.
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
-    --mount=type=bind,source=docker/worker/build-way,target=/build-way \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=bind,source=docker/worker/build-way,target=/build/build-way \
+    --mount=type=bind,source=docker/worker/debian-install,target=/build/debian-install \
     --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
-    rm -f /etc/apt/apt.conf.d/docker-clean && . /build-way \
- && if [ -n "$corporate" ]; then set -- -o "Acquire::https::CAInfo=$corporate"; fi \
- && apt-get "$@" update \
- && apt-get "$@" install --yes --no-install-recommends "haproxy${HAPROXY_VERSION:+=${HAPROXY_VERSION}}" \
- && rm -f /tmp/company.pem
+    sh /build/debian-install "haproxy${HAPROXY_VERSION:+=${HAPROXY_VERSION}}"
 COPY docker/gateway.cfg /etc/haproxy/haproxy.cfg
 # A wrong configuration fails the build, not the start.
 RUN haproxy -c -q -f /etc/haproxy/haproxy.cfg

@@ -18,13 +18,16 @@ COPY docker/worker/worker-python-install docker/worker/build-way /usr/local/bin/
 COPY docker/requirements/drydock-proxy.txt docker/requirements/drydock-build.txt /tmp/
 # Dependencies before the packages: a changed source file installs nothing again.
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
     --mount=type=cache,target=/root/.cache/uv \
     sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-proxy.txt \
  && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt \
  # Its tests carry a private key, which protects nothing; but no image shall hold any.
  && rm -r /opt/drydock/lib/python3*/site-packages/tornado/test
-COPY cache /tmp/cache
-COPY proxy /tmp/proxy
+COPY cache/pyproject.toml /tmp/cache/
+COPY cache/src /tmp/cache/src
+COPY proxy/pyproject.toml /tmp/proxy/
+COPY proxy/src /tmp/proxy/src
 RUN sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /opt/build \
  && sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/proxy /opt/build
 

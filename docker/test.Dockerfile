@@ -12,14 +12,18 @@ FROM ${NODE_IMAGE} AS node
 
 # ---- Programs and Python packages, shared by all targets ---------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS base
-# docker-*: the tests drive the engine; iproute2, iptables, util-linux: bad networks; nginx, squid, tinyproxy, haproxy, docker-registry:
-# real peers; faketime: clocks that leap; skopeo, zstd: what export archives must be fit for; make: what users type; libstdc++6:
+# docker-*: the tests drive the engine; iproute2, iptables, util-linux: bad networks; nginx, squid, tinyproxy, haproxy, docker-registry,
+# krb5-*: real peers; faketime: clocks that leap; skopeo, zstd: what export archives must be fit for; make: what users type; libstdc++6:
 # Node's; the rest: clients under test.
-RUN apt-get update -qq \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      ca-certificates curl docker-buildx docker-cli docker-compose docker-registry faketime git haproxy iproute2 iptables libstdc++6 make \
-      nginx openssl procps skopeo squid-openssl tinyproxy-bin util-linux wget zstd >/dev/null \
- && rm -rf /var/lib/apt/lists/*
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=bind,source=docker/worker/build-way,target=/build/build-way \
+    --mount=type=bind,source=docker/worker/debian-install,target=/build/debian-install \
+    --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+    sh /build/debian-install \
+      ca-certificates curl docker-buildx docker-cli docker-compose docker-registry faketime git haproxy iproute2 iptables \
+      krb5-admin-server krb5-kdc krb5-user libstdc++6 make nginx openssl procps skopeo squid-openssl tinyproxy-bin util-linux \
+      wget zstd >/dev/null
 COPY --from=uv /uv /usr/local/bin/
 COPY --from=node /usr/local/bin/node /usr/local/bin/
 COPY --from=node /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
@@ -27,19 +31,17 @@ COPY --from=node /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
 COPY --from=node /usr/local/etc/ /usr/local/etc/
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
  && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
+COPY docker/worker/worker-python-install docker/worker/build-way /usr/local/bin/
 COPY docker/requirements/test.txt docker/requirements/audit.txt /tmp/
-# A virtual environment, so that pip under test stays the image's own. The secret is a corporate proxy's CA, if there is one.
-RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.cache/uv \
-    export UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy; \
-    if [ -s /run/secrets/corporate_ca ]; then \
-      cat /etc/ssl/certs/ca-certificates.crt /run/secrets/corporate_ca > /tmp/ca.pem && export SSL_CERT_FILE=/tmp/ca.pem; \
-    fi; \
-    uv venv --quiet --python python3.14 /opt/test \
- && uv pip install --quiet --compile-bytecode --python /opt/test --require-hashes -r /tmp/test.txt \
- && uv venv --quiet --python python3.14 /opt/audit \
- && uv pip install --quiet --python /opt/audit --require-hashes -r /tmp/audit.txt \
+# Virtual environments, so that pip under test stays the image's own. The secrets are the company's CA and login, where there are any.
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=cache,target=/root/.cache/uv \
+    export UV_SYSTEM_CERTS=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1; \
+    sh /usr/local/bin/worker-python-install /opt/test /tmp/test.txt >/dev/null \
+ && sh /usr/local/bin/worker-python-install /opt/audit /tmp/audit.txt >/dev/null \
  && ln -s /opt/audit/bin/pip-audit /usr/local/bin/ \
- && rm -f /tmp/ca.pem /tmp/test.txt /tmp/audit.txt
+ && rm -f /tmp/test.txt /tmp/audit.txt
 ENV PATH=/opt/test/bin:$PATH PYTHONUNBUFFERED=1
 
 # ---- What the hosts outside would offer, made from npm packages ----------------------------------------------------------
@@ -47,9 +49,10 @@ FROM node AS assets
 WORKDIR /assets
 COPY tests/internet/package.json tests/internet/package-lock.json ./
 # The Pyodide bundle lies in a Linux x64 binary that is only read, never run: any machine may install it.
-RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.npm \
-    if [ -s /run/secrets/corporate_ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/corporate_ca; fi; \
-    npm ci --silent --ignore-scripts --os=linux --cpu=x64 --libc=glibc
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=bind,source=docker/worker/build-way,target=/build-way --mount=type=tmpfs,target=/tmp --mount=type=cache,target=/root/.npm \
+    . /build-way && drydock_npm_way && npm ci --silent --ignore-scripts --os=linux --cpu=x64 --libc=glibc
 
 FROM base AS www
 COPY tests/internet/ /src/tests/internet/
@@ -80,18 +83,17 @@ CMD ["python", "-m", "tests.upstream.squid", "--listen", "0.0.0.0:3128", "--ca",
 FROM node AS pyodide-node
 WORKDIR /opt/pyodide
 COPY workers/pyodide/package.json workers/pyodide/package-lock.json workers/pyodide/.npmrc ./
-RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.npm \
-    if [ -s /run/secrets/corporate_ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/corporate_ca; fi; \
-    npm ci --silent --ignore-scripts
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=bind,source=docker/worker/build-way,target=/build-way --mount=type=tmpfs,target=/tmp --mount=type=cache,target=/root/.npm \
+    . /build-way && drydock_npm_way && npm ci --silent --ignore-scripts
 
 FROM ${PYTHON_IMAGE} AS pyodide-python
 COPY workers/pyodide/requirements.txt workers/pyodide/vendor.py /opt/pyodide/
-RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.cache/pip \
-    if [ -s /run/secrets/corporate_ca ]; then \
-      cat /etc/ssl/certs/ca-certificates.crt /run/secrets/corporate_ca > /tmp/ca.pem && export PIP_CERT=/tmp/ca.pem; \
-    fi; \
-    python /opt/pyodide/vendor.py /opt/pyodide/python_modules \
- && rm -f /tmp/ca.pem
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=bind,source=docker/worker/build-way,target=/build-way --mount=type=tmpfs,target=/tmp --mount=type=cache,target=/root/.cache/pip \
+    . /build-way && drydock_python_way && python /opt/pyodide/vendor.py /opt/pyodide/python_modules
 
 # ---- The suite -----------------------------------------------------------------------------------------------------------
 FROM base AS test
@@ -115,16 +117,17 @@ ENTRYPOINT ["test-entrypoint"]
 
 # ---- What measures ----------------------------------------------------------------------------------------------------------
 FROM test AS bench
-RUN apt-get update -qq \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk >/dev/null \
- && rm -rf /var/lib/apt/lists/*
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=bind,source=docker/worker/build-way,target=/build/build-way \
+    --mount=type=bind,source=docker/worker/debian-install,target=/build/debian-install \
+    --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+    sh /build/debian-install wrk >/dev/null
 COPY docker/requirements/bench.txt /tmp/bench.txt
 # Beside the suite's own packages: what draws must change nothing of what is measured.
-RUN --mount=type=secret,id=corporate_ca --mount=type=cache,target=/root/.cache/uv \
-    export UV_SYSTEM_CERTS=1; \
-    if [ -s /run/secrets/corporate_ca ]; then \
-      cat /etc/ssl/certs/ca-certificates.crt /run/secrets/corporate_ca > /tmp/ca.pem && export SSL_CERT_FILE=/tmp/ca.pem; \
-    fi; \
-    uv venv --quiet --python python3.14 /opt/plots \
- && uv pip install --quiet --compile-bytecode --python /opt/plots --require-hashes -r /tmp/bench.txt \
- && rm -f /tmp/ca.pem /tmp/bench.txt
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=cache,target=/root/.cache/uv \
+    export UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1; \
+    sh /usr/local/bin/worker-python-install /opt/plots /tmp/bench.txt >/dev/null \
+ && rm -f /tmp/bench.txt

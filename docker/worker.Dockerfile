@@ -13,6 +13,7 @@ WORKDIR /opt/toolchain
 COPY docker/toolchain/package.json docker/toolchain/package-lock.json docker/worker/worker-toolchain docker/worker/build-way ./
 # A corporate CA is a secret only so that it lies in no layer; npm gets it beside Node's own roots.
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
     --mount=type=cache,target=/root/.npm \
     sh ./worker-toolchain
 
@@ -25,6 +26,7 @@ COPY docker/worker/worker-python-install docker/worker/build-way /usr/local/bin/
 ARG WORKERS_PY_VERSION= WORKERS_RUNTIME_SDK_VERSION=
 COPY docker/requirements/worker.txt /tmp/worker.txt
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
     --mount=type=cache,target=/root/.cache/uv \
     sh /usr/local/bin/worker-python-install /opt/pywrangler /tmp/worker.txt \
       "${WORKERS_PY_VERSION:+workers-py==${WORKERS_PY_VERSION}}" \
@@ -35,14 +37,23 @@ FROM python-tools AS drydock
 COPY docker/requirements/drydock-cache.txt docker/requirements/drydock-build.txt /tmp/
 # Dependencies before the package: a changed source file installs nothing again.
 RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
     --mount=type=cache,target=/root/.cache/uv \
     sh /usr/local/bin/worker-python-install /opt/drydock /tmp/drydock-cache.txt \
  && sh /usr/local/bin/worker-python-install /opt/build /tmp/drydock-build.txt
-COPY cache /tmp/cache
+COPY cache/pyproject.toml /tmp/cache/
+COPY cache/src /tmp/cache/src
 RUN sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /opt/build
 
 # ---- the image ------------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS worker
+# curl and git are for whoever works in a Worker's container, and each is a client that doctor asks.
+RUN --mount=type=secret,id=corporate_ca,required=false --mount=type=secret,id=proxy_credentials,required=false \
+    --mount=type=cache,id=drydock-logins,target=/run/drydock-logins \
+    --mount=type=bind,source=docker/worker/build-way,target=/build/build-way \
+    --mount=type=bind,source=docker/worker/debian-install,target=/build/debian-install \
+    --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+    sh /build/debian-install curl git
 # The bind mount on Worker sources is read with this id; 1000 is the first user of most Linux desktops.
 RUN groupadd --gid 1000 worker && useradd --uid 1000 --gid 1000 --no-create-home --home-dir /tmp --shell /bin/sh worker \
  && install -d -o worker -g worker /worker /run/drydock

@@ -59,13 +59,14 @@ VERSIONS: dict[str, list[str]] = {
 
 
 def commands(url: str, scratch: str) -> dict[str, list[str]]:
-    """Return how each client is told to ask; none keeps anything, and none tries again."""
+    """Return how each client is told to ask; none keeps anything, and none but pip tries again."""
     pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-deps"]
     return {
         "curl": ["curl", "--silent", "--show-error", "--output", "/dev/null", "--write-out", "HTTP %{http_code}\n", url],
         "python": ["python3", "-c", _PYTHON, url],
         "uv": ["uv", "pip", "compile", "--color", "never", "--no-cache", "--no-header", f"{scratch}/requirements.in"],
-        "pip": [*pip, "--retries", "0", "--timeout", "12", "--dest", scratch, NOTHING],
+        # with none pip says nothing of a connection that failed, and only that it found no such package
+        "pip": [*pip, "--retries", "1", "--timeout", "12", "--dest", scratch, NOTHING],
         "npm": ["npm", "view", NOTHING, "version", "--fetch-retries=0", "--fetch-timeout=12000", f"--cache={scratch}/npm"],
         "node": ["node", "-e", _NODE, url],
         "git": ["git", "ls-remote", url],
