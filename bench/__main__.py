@@ -16,7 +16,18 @@ from bench.systems import CACHE, OURS, STARTING, STATIC
 
 _PATIENCE_SECONDS = 240.0  # the load average remembers for minutes that an image was built
 FULL, QUICK = Effort(seconds=3, connections=1000), Effort(seconds=1, connections=300)
-QUICK_ROWS = ("hit-1k-8", "hit-100k-8", "hit-14m-8", "memory", "fairness", "cold-whole", "crowd", "new-")
+QUICK_ROWS = (
+    "hit-1k-8",
+    "hit-100k-8",
+    "hit-14m-8",
+    "net-100k-8",
+    "net-14m-8",
+    "memory",
+    "fairness",
+    "cold-whole",
+    "crowd",
+    "new-",
+)
 QUICK_SYSTEMS = (OURS, STATIC, CACHE)
 
 

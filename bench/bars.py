@@ -45,10 +45,12 @@ class Bar:
         return ours - other if self.rule is Rule.AT_MOST_MORE else ours / other
 
 
-def _hits(size: str, clients: list[int], metric: Metric, limit: float, cpu: Metric, cpu_limit: float) -> list[Bar]:
+def _hits(
+    size: str, clients: list[int], metric: Metric, limit: float, cpu: Metric, cpu_limit: float, *, way: str = "hit"
+) -> list[Bar]:
     bars = []
     for count in clients:
-        row = f"hit-{size}-{count}"
+        row = f"{way}-{size}-{count}"
         static = (STATIC, row)
         bars.append(Bar(row, metric, Rule.RATIO_AT_LEAST, limit, static, floor=limit / 2))
         bars.append(Bar(row, cpu, Rule.RATIO_AT_MOST, cpu_limit, static, floor=cpu_limit * 2))
@@ -60,6 +62,9 @@ BARS = (
     *_hits("100k", [8, 32], Metric.SPEED, 1.0, Metric.CPU_GB, 1.0),
     *_hits("14m", [1, 8, 32], Metric.SPEED, 1.0, Metric.CPU_GB, 1.0),
     *_hits("25m", [1, 8, 32], Metric.SPEED, 1.0, Metric.CPU_GB, 1.0),
+    *_hits("1k", [8], Metric.RATE, 0.8, Metric.CPU_REQUEST, 1.5, way="net"),
+    *_hits("100k", [8], Metric.SPEED, 1.0, Metric.CPU_GB, 1.0, way="net"),
+    *_hits("14m", [1, 8, 32], Metric.SPEED, 1.0, Metric.CPU_GB, 1.0, way="net"),
     Bar("memory", Metric.MEMORY, Rule.AT_MOST, 100, floor=200),
     Bar("fairness", Metric.P99, Rule.AT_MOST, 15),
     # times are nothing to hold a noisy machine to; a server that lets large bodies pass first is a hundred times slower

@@ -21,9 +21,13 @@ type Measure = Callable[[Place, Running, Effort], Readings]
 
 @dataclass(frozen=True)
 class Row:
-    """`measure` is asked once a round for each of `systems`, which take turns."""
+    """`measure` is asked once a round for each of `systems`, which take turns.
+
+    With `networked`, everything is on a network with packets of 1,500 bytes, as between containers, in place of loopback's 64 KiB.
+    """
 
     id: str
     title: str
     systems: tuple[str, ...]
     measure: Measure
+    networked: bool = False

@@ -31,6 +31,11 @@ def _row(size: str, clients: int) -> Row:
     return Row(f"hit-{size}-{clients}", title, _SYSTEMS, hit(size, clients))
 
 
+def _networked(size: str, clients: int) -> Row:
+    row = _row(size, clients)
+    return Row(f"net-{size}-{clients}", f"{row.title}, network", (OURS, STATIC), row.measure, networked=True)
+
+
 _LOADS = [
     ("1k", 8),
     ("1k", 32),
@@ -43,4 +48,8 @@ _LOADS = [
     ("25m", 8),
     ("25m", 32),
 ]
-HITS = tuple(_row(size, clients) for size, clients in _LOADS)
+_NETWORKED = [("1k", 8), ("100k", 8), ("14m", 1), ("14m", 8), ("14m", 32)]
+HITS = (
+    *(_row(size, clients) for size, clients in _LOADS),
+    *(_networked(size, clients) for size, clients in _NETWORKED),
+)
