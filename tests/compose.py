@@ -1,19 +1,26 @@
 """Compose projects of the tests' own: a name that nobody else has, and nothing left behind."""
 
+import json
 import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Everything that begins so belongs to this run; docker/test-entrypoint removes what is left of it.
 PREFIX = f"drydock-test-{os.environ.get('DRYDOCK_TEST_RUN', str(os.getpid()))}-"
 
+# How each image was last built. Each is built once a run, because compose takes one of an earlier checkout as it is; and not again:
+# even where nothing changed, that takes seconds, and compose builds an image once more for every service that has it.
+_built: dict[str, object] = {}
 
-# Images are built once a run for each set of files and settings: `compose run` takes an image of an earlier checkout as it is.
-_built: set[tuple[object, ...]] = set()
+
+def _how(build: Mapping[str, Any]) -> object:
+    """Return what an image is made of; the way out by which it is built is no part of it."""
+    return {**build, "args": {name: value for name, value in build.get("args", {}).items() if not name.endswith("_PROXY")}}
 
 
 @dataclass(frozen=True)
@@ -65,18 +72,23 @@ class Project:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
-    def build(self) -> None:
-        """Build the images of every service from the sources as they are now."""
-        versions = {name: text for name, text in self.env.items() if name.endswith(("_VERSION", "_TAG"))}
-        key = (tuple(map(str, self.files)), tuple(sorted(versions.items())))
-        if key not in _built:
-            self.compose("build")
-            _built.add(key)
+    def build(self, *services: str) -> None:
+        """Build images from the sources as they are now: those of every service without a profile, and of these services."""
+        config = json.loads(self.compose("--profile", "*", "config", "--format", "json").stdout)
+        missing: dict[str, tuple[str, object]] = {}
+        for name, service in config["services"].items():
+            if "build" in service and (name in services or not service.get("profiles")):
+                how = _how(service["build"])
+                if _built.get(service["image"]) != how:
+                    missing[service["image"]] = (name, how)
+        if missing:
+            self.compose("build", *(name for name, _ in missing.values()))
+            _built.update({image: how for image, (_, how) in missing.items()})
 
     def up(self, *services: str, seconds: float = 600) -> None:
         """Build what is missing, start services (all, if none is named) and wait until they are healthy."""
-        self.build()
-        started = self.compose("up", "--build", "--detach", "--wait", *services, check=False, seconds=seconds)
+        self.build(*services)
+        started = self.compose("up", "--detach", "--wait", *services, check=False, seconds=seconds)
         if started.returncode:
             # What is shown of a long text is its end: who stopped, and what it said, comes last.
             stopped = re.findall(rf"container {re.escape(self.name)}-(\S+)-1 ", started.stderr)

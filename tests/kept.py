@@ -32,8 +32,11 @@ def kept(name: str, install: Callable[[Path], None]) -> Path:
             made = Path(scratch) / "made"
             made.mkdir()
             install(made)
-            if not target.exists():
+            try:
                 made.rename(target)
+            except OSError:  # another one was faster
+                if not target.exists():
+                    raise
     return target
 
 

@@ -9,8 +9,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # zstd: backports until Python 3.14, the standard library's `compression` from there on.
-CACHE = {"drydock_cache", "httpx", "httpcore", "typer", "rich", "cryptography", "backports", "compression", "dukpy", "pypac"}
-PROXY = CACHE | {"drydock_proxy", "h11", "mitmproxy", "mitmproxy_rs", "aiohttp", "multidict", "OpenSSL"}
+CACHE = {
+    "drydock_cache",
+    "httpx",
+    "httpcore",
+    "h11",
+    "typer",
+    "rich",
+    "cryptography",
+    "backports",
+    "compression",
+    "dukpy",
+    "pypac",
+}
+PROXY = CACHE | {"drydock_proxy", "mitmproxy", "mitmproxy_rs", "aiohttp", "multidict", "OpenSSL"}
 
 
 def sources(folder: str) -> list[Path]:

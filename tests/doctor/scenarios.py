@@ -1,6 +1,8 @@
 """Every way in which a network is broken here: how it is set up, and what `drydock doctor` must find."""
 
 import base64
+import datetime as dt
+import json
 import socket
 import subprocess
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from tests.doctor.mtu import lose_large_packets
 from tests.doctor.place import HOST, PORTAL, PROXY, address, run
 from tests.doctor.servers import Company, dns, listen, page, resets, says, swallows
 from tests.integration.running import drydock
-from tests.upstream.pki import Authority, server_context
+from tests.upstream.pki import DAY, Authority, server_context
 
 NAME = "assets.example"
 PASSWORD = "s3cret-Word%21"  # as it stands in a URL
@@ -26,11 +28,12 @@ PORTAL_PAGE = page("200 OK", "<html><title>Guest network</title><form action=/lo
 
 @dataclass
 class Setting:
-    """How doctor is started: a folder of its own, further arguments, environment, and a command to run it by."""
+    """How doctor is started: a folder of its own, further arguments, environment, pinned hosts, and a command to run it by."""
 
     folder: Path
     arguments: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    hosts: list[str] = field(default_factory=lambda: [NAME])
     before: list[str] = field(default_factory=list)
     afterwards: Callable[[], str] = lambda: ""
     """Says what else is to be held against the expectation, after the run."""
@@ -75,7 +78,7 @@ def _not_found() -> bytes:
 
 def fine(setting: Setting) -> None:
     address(HOST)
-    names()
+    names(**{"other.example": PORTAL})
     upstream(ca(setting, "Company root"))
 
 
@@ -133,6 +136,28 @@ def wrong_ca(setting: Setting) -> None:
     names()
     ca(setting, "Contoso Old Root")
     upstream(Authority.create("Contoso New Root"))
+
+
+def incomplete_chain(setting: Setting) -> None:
+    """The company's root is given, and its proxy does not show what lies between."""
+    address(HOST)
+    names()
+    upstream(Authority.create("Contoso Issuing", by=ca(setting, "Contoso Root")))
+
+
+def expired(setting: Setting) -> None:
+    address(HOST)
+    names()
+    now = dt.datetime.now(dt.UTC)
+    leaf = ca(setting, "Company root").leaf(NAME, start=now - 90 * DAY, end=now - DAY)
+    listen(HOST, 443, says(_not_found()), server_context(leaf))
+
+
+def one_host(setting: Setting) -> None:
+    """Everything is as in `fine`, but for another host."""
+    fine(setting)
+    address(PORTAL)
+    setting.hosts.append("other.example")
 
 
 def other_name(setting: Setting) -> None:
@@ -317,13 +342,18 @@ SCENARIOS = {
     "wrong-ca": Scenario(
         "a CA file is given, of another CA", wrong_ca, "certificates.other-ca", '"Contoso New Root" is missing', "DRYDOCK_CORPORATE_CA"
     ),
+    "chain": Scenario(
+        "the proxy does not show its whole chain", incomplete_chain, "certificates.other-ca", '"Contoso Issuing" is missing', "CORPORATE_CA"
+    ),
+    "expired": Scenario("a host's certificate is over", expired, "certificates.late", NAME, "timedatectl"),
+    "one-host": Scenario("one of two hosts refuses connections", one_host, "ways.refused", "other.example", "other.example:443"),
     "ca-file": Scenario("the CA file holds no certificate", no_certificates, "certificates.file", "company.pem", "DRYDOCK_CORPORATE_CA"),
     "other-name": Scenario("a certificate for another host", other_name, "certificates.other-name", "filter.example", "DNS"),
     "proxy-fine": Scenario("a proxy takes the password", proxy_fine, "accounts.fine", "takes ours", "", "ok"),
     "proxy-login": Scenario("the proxy wants Basic, none is set", proxy_login, "accounts.missing", "Basic, NTLM", "USER:PASSWORD"),
     "proxy-password": Scenario("the proxy refuses ours", proxy_password, "accounts.refused", "Basic", "%40", afterwards="tried 1 times"),
     "proxy-schemes": Scenario(
-        "the proxy offers Negotiate, NTLM, Digest", proxy_schemes, "accounts.other-scheme", "Negotiate, NTLM, Digest", "HTTPS_PROXY"
+        "the proxy offers Negotiate, NTLM, Digest", proxy_schemes, "accounts.other-scheme", "Negotiate, NTLM, Digest", "DRYDOCK_KERBEROS="
     ),
     "proxy-down": Scenario("the proxy is down", proxy_down, "accounts.absent", "proxy.example", "HTTPS_PROXY"),
     "proxy-unknown": Scenario("the proxy's name is not found", proxy_unknown, "accounts.absent", "proxy.example", "HTTPS_PROXY"),
@@ -355,8 +385,8 @@ SCENARIOS = {
 
 def start(scenario: Scenario, setting: Setting) -> subprocess.CompletedProcess[str]:
     """Break the network and run doctor in it."""
-    (setting.folder / "drydock.toml").write_text(f'pin = ["{NAME}"]\n')
     scenario.set_up(setting)
+    (setting.folder / "drydock.toml").write_text(f"pin = {json.dumps(setting.hosts)}\n")
     command = [*setting.before, drydock(), "doctor"]
     return subprocess.run(
         [*command, "--json", *setting.arguments],

@@ -38,6 +38,7 @@ def test_the_fault_is_named_with_its_evidence_and_what_mends_it(inside: Inside, 
     assert outcome.report, outcome.said
     wanted = [one for one in findings(outcome) if one["check"] == scenario.check]
     assert [one["severity"] for one in wanted] == [scenario.severity], outcome.report
+    assert all(one["evidence"] and one["mend"] for one in findings(outcome) if one["severity"] in ("warn", "fail"))
     assert scenario.evidence in wanted[0]["evidence"]
     assert scenario.mend in wanted[0]["mend"]
     assert outcome.status == int(scenario.severity != "ok")

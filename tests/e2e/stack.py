@@ -37,7 +37,7 @@ PLAYED = (
     "drydock.api.sanity.io",
 )
 CLIENT = build_opener(ProxyHandler({}))
-# What runs inside a Worker's container to ask it: there is no curl in the image.
+# What runs inside a Worker's container to ask it, by no proxy: the status, and below it the body.
 ASK = """
 import sys, urllib.error, urllib.request
 client = urllib.request.build_opener(urllib.request.ProxyHandler({}))

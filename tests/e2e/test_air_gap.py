@@ -37,7 +37,7 @@ class Export:
 def machine_a(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """A machine with the played internet, on which FastAPI was synced and served, another Worker synced, a test runner installed."""
     stack = declare_stack(declare_project, tmp_path_factory.mktemp("machine-a"), "air-gap-a", 121, RUNTIME_2024)
-    stack.project.compose("build", "proxy", "hello")
+    stack.project.build()
     stack.project.up("internet")
     stack.project.up("fastapi", seconds=800)
     assert stack.inside("fastapi", "/versions")[0] == 200

@@ -69,7 +69,7 @@ def carry(project: Project, *arguments: str, check: bool = True, **env: str) -> 
 def near(declare_project: Callable[..., Project]) -> Project:
     """A project whose store has three assets."""
     project = declare_project("carry-near", ("compose.yml",), RUNTIME_2024 | {"DRYDOCK_NETWORK": "10.213.131"})
-    project.compose("build", "proxy")
+    project.build()
     python(project, FILL)
     return project
 

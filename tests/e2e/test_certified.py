@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
@@ -95,3 +96,29 @@ def test_the_networks_wall_holds_with_a_proxy_that_would_ask(
     ) as answer:
         stats = json.load(answer)
     assert (stats["mode"], stats["requests"]) == ("online", {"error": 1})
+
+
+def test_the_profile_that_logs_in_at_the_company_stays_out_of_it(
+    declare_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    """Turned on in .env, as at work: offline nothing is started for it, and nothing has a network on which anybody could be asked."""
+    login = tmp_path / "login"
+    login.write_text("worker:open-sesame\n")
+    env = {
+        "COMPOSE_PROFILES": "corporate-auth",
+        "DRYDOCK_PROXY_CREDENTIALS": str(login),
+        "HTTPS_PROXY": "http://corporate.example:3128",
+    }
+    files = (*STACK_2024, "docker/offline.compose.yml")
+    stack = declare_stack(declare_project, tmp_path, "profile-offline", 109, RUNTIME_2024 | env, files)
+    stack.project.up("internet", "proxy")
+    assert set(stack.project.compose("ps", "--all", "--services").stdout.split()) == {"internet", "proxy"}
+    container = stack.project.compose("ps", "--quiet", "proxy").stdout.strip()
+    shown = subprocess.run(
+        ["docker", "inspect", "--format", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}", container],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert shown == [f"{stack.project.name}_sealed"]
+    status, seconds, body = fetch(stack, MISSING)
+    assert (status, seconds < 1) == (504, True), (status, seconds, body)
+    assert "offline" in json.loads(body)["reason"]

@@ -25,7 +25,7 @@ WORKERS = REPOSITORY / "tests" / "e2e" / "workers"
 def world(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The played internet alone, and the two images on which the CI image stands."""
     stack = declare_stack(declare_project, tmp_path_factory.mktemp("ci"), "ci-image", 123, RUNTIME_2024)
-    stack.project.compose("build", "proxy", "hello")
+    stack.project.build()
     stack.project.up("internet")
     return stack
 
@@ -63,11 +63,20 @@ def company(world: Stack, password: str, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def image(company: tuple[Squid, Path], project: Path) -> Iterator[CiImage]:
-    """The image for that repository, built through the company."""
+def image(
+    company: tuple[Squid, Path], password: str, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CiImage]:
+    """The image for that repository, built through the company: its login from a file, its CA as DER."""
     squid, ca = company
     name = f"drydock-ci:{RUNTIME_2024['DRYDOCK_TAG']}"
-    way = {"HTTPS_PROXY": squid.url(), "HTTP_PROXY": squid.url(), "DRYDOCK_CORPORATE_CA": str(ca)}
+    folder = tmp_path_factory.mktemp("secret")
+    login, der = folder / "login", folder / "company.cer"
+    login.write_text(f"builder:{password}\n")
+    der.write_bytes(ssl.PEM_cert_to_DER_cert(ca.read_text()))
+    for file in (login, der):
+        file.chmod(0o644)
+    url = f"http://127.0.0.1:{squid.port}"
+    way = {"HTTPS_PROXY": url, "HTTP_PROXY": url, "DRYDOCK_PROXY_CREDENTIALS": str(login), "DRYDOCK_CORPORATE_CA": str(der)}
     build({**RUNTIME_2024, **way, "PROJECT": str(project)}, "--network", "host", "--no-cache-filter", "store")
     yield CiImage(name, project)
     subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
@@ -79,7 +88,7 @@ def test_the_runtimes_bundle_and_the_workers_packages_came_through_the_company(
     """The runtime was asked in the build, where nothing can be reached, and its bundle fetched once."""
     assert image.name
     assert world.internet.count(BUNDLE) == 1
-    assert any("/ms" in line for line in company[0].seen())
+    assert any("/ms" in line and line.endswith(" builder") for line in company[0].seen())
 
 
 def test_the_worker_installs_and_answers_without_a_network(image: CiImage) -> None:

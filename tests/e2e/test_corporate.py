@@ -1,13 +1,16 @@
 """Behind a corporate proxy that wants a password: the same cold start works, and a wrong password is said clearly."""
 
 import json
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.compose import Project
 from tests.e2e.stack import PLAYED, RUNTIME_2024, Stack, declare_stack, new_password
 from tests.internet.build_www import BUNDLE
+from tests.upstream.pki import Authority
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -20,9 +23,7 @@ def bumped(declare_project: Callable[..., Project], tmp_path_factory: pytest.Tem
     """A Python Worker, started from nothing through a Squid that wants a password and re-signs TLS with its own CA."""
     # The images are built on the open network: this proxy's name means nothing where images are built.
     scratch = tmp_path_factory.mktemp("corporate")
-    declare_stack(declare_project, scratch, "corporate", 104, RUNTIME_2024).project.compose(
-        "build", "proxy", "hello", "gateway"
-    )
+    declare_stack(declare_project, scratch, "corporate", 104, RUNTIME_2024).project.build()
     env = {
         **RUNTIME_2024,
         "CORPORATE_PASSWORD": PASSWORD,
@@ -66,6 +67,25 @@ def test_a_workers_fetch_is_tunnelled_through_the_corporate_proxy_unread(bumped:
     through.wait_until(lambda: any("CONNECT api.example.net:443" in line for line in squid_log(through, "corporate-plain")))
     tunnels = [line for line in through.journal() if line["event"] == "tunnel"]
     assert [(line["host"], line["outcome"]) for line in tunnels] == [("api.example.net", "opened")]
+
+
+def test_a_folder_of_certificates_is_trusted_by_proxy_and_workers(bumped: Stack, tmp_path: Path) -> None:
+    """PEM and DER beside each other: what goes upstream gets through Squid, and a Worker's bundle has them all."""
+    folder = tmp_path / "company"
+    folder.mkdir()
+    corporate = bumped.project.exec("corporate", "cat", "/ca/corporate.pem").stdout
+    (folder / "corporate.cer").write_bytes(ssl.PEM_cert_to_DER_cert(corporate))
+    another = Authority.create("Another root").write(folder / "another.pem").read_text()
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    given = bumped.project.with_env(DRYDOCK_CORPORATE_CA=str(folder), E2E_UPSTREAM_CA="/run/secrets/corporate_ca")
+    looked = given.compose("run", "--rm", "--no-deps", "warm", "doctor", "--json", check=False)
+    found = {(one["check"], one["severity"]): one for one in json.loads(looked.stdout)["findings"]}
+    assert not any(check.startswith("certificates.") and severity != "ok" for check, severity in found), looked.stdout
+    assert set(PLAYED[:2]) <= set(found["ways.open", "ok"]["subjects"]), looked.stdout
+    bundle = given.compose("run", "--rm", "--no-deps", "hello-js", "sh", "-c", 'cat "$SSL_CERT_FILE"').stdout
+    for certificate in (corporate, another):
+        assert certificate.strip() in bundle
 
 
 def test_a_wrong_password_names_the_proxy_and_407(bumped: Stack) -> None:
@@ -118,24 +138,30 @@ def test_doctor_finds_nothing_wrong_where_the_company_signs_and_asks_for_a_passw
     clients = {
         check: severity for check, all_of in found.items() if check.startswith("clients.") for severity in all_of.values()
     }
-    assert {name.partition(".")[2] for name, severity in clients.items() if severity == "ok"} == {
-        "python", "uv", "pip", "npm", "node", "workerd",
-    }, said  # fmt: skip
+    asked = ("curl", "python", "uv", "pip", "npm", "node", "git", "workerd")
+    assert clients == {f"clients.{name}": "ok" for name in asked}, said
     assert "Corporate test root" in said
     assert found["accounts.fine"] == {"http://corporate:3128": "ok"}
     assert found["networks.sealed"] == {"sealed": "ok"}
 
 
 def test_doctor_says_that_the_company_refuses_the_password(bumped: Stack) -> None:
-    """A proxy that runs with a wrong one is asked where it runs; doctor tries the account once, as the proxy itself does."""
+    """A proxy that runs with a wrong one is asked where it runs; what clients, proxy and doctor ask is one try together."""
     wrong = new_password()
     url = f"http://worker:{wrong}@corporate:3128"
     refused = Stack(bumped.project.with_env(HTTPS_PROXY=url, HTTP_PROXY=url), bumped.network)
     refused.project.compose("up", "--detach", "--wait", "--no-deps", "proxy")
-    asked = len([line for line in squid_log(refused, "corporate") if "407" in line])
-    found, said = doctor(refused)
+
+    def tries() -> int:
+        lines = squid_log(refused, "corporate")
+        return len([line for line in lines if "TCP_DENIED/407" in line and not line.endswith(" -")])
+
+    before = tries()
+    # a file that is not there would end every container: it is said, and the rest is looked at without it
+    found, said = doctor(Stack(refused.project.with_env(DRYDOCK_PAC_FILE="/nowhere/proxy.pac"), refused.network))
+    assert found["settings.file"] == {"DRYDOCK_PAC_FILE": "fail"}, said
+    assert "/nowhere/proxy.pac: expected a PAC script, found nothing there" in said
     assert found["accounts.refused"] == {"http://corporate:3128": "fail"}, said
     assert "Put the right user and password into HTTPS_PROXY" in said
-    # the clients' requests through the proxy, doctor's question without a login, and its own try
-    assert len([line for line in squid_log(refused, "corporate") if "407" in line]) <= asked + 3
+    assert tries() == before + 1, squid_log(refused, "corporate")
     assert wrong not in said + refused.project.logs("proxy")

@@ -1,5 +1,6 @@
-"""Behind a company that wants NTLM: COMPOSE_PROFILES=corporate-auth and a file with the password are all that is needed."""
+"""Behind a company that wants NTLM or Kerberos: COMPOSE_PROFILES=corporate-auth and what logs in are all that is needed."""
 
+import base64
 import contextlib
 import json
 import socket
@@ -12,6 +13,8 @@ import pytest
 from tests.compose import Project
 from tests.e2e.stack import RUNTIME_2024, Stack, declare_stack, new_password
 from tests.internet.build_www import BUNDLE
+from tests.upstream.kerberos import client_conf
+from tests.upstream.squid import KDC_DIRECTORY, KDC_PORT
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -32,11 +35,11 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(declare_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory, credentials: Path) -> Stack:
-    """The proxy behind px behind a Squid that wants NTLM."""
+    """The proxy behind px behind a Squid that wants NTLM; beside it one that wants Kerberos."""
     scratch = tmp_path_factory.mktemp("corporate-auth")
     # The images are built on the open network: this proxy's name means nothing where images are built.
     stack = declare_stack(declare_project, scratch, "corporate-auth", 121, RUNTIME_2024)
-    stack.project.compose("--profile", "*", "build", "proxy", "corporate-auth", "internet", "corporate")
+    stack.project.build("corporate-auth", "corporate")
     env = {
         "CORPORATE_PASSWORD": PASSWORD,
         "COMPOSE_PROFILES": "corporate-auth",
@@ -45,7 +48,7 @@ def stack(declare_project: Callable[..., Project], tmp_path_factory: pytest.Temp
         "HTTP_PROXY": "http://corporate-ntlm:3128",
     }
     stack = Stack(stack.project.with_env(**env), stack.network)
-    stack.project.compose("up", "--detach", "--wait", "internet", "corporate-ntlm")
+    stack.project.compose("up", "--detach", "--wait", "internet", "corporate-ntlm", "corporate-kerberos")
     stack.project.compose("up", "--detach", "--wait", "--no-build", "proxy")
     return stack
 
@@ -119,3 +122,36 @@ def test_a_file_that_the_container_cannot_read_is_said_with_its_mode(stack: Stac
     assert done.returncode != 0
     assert "proxy_credentials cannot be read: Permission denied" in done.stderr
     assert "0644" in done.stderr
+
+
+def kinit(stack: Stack, ticket: Path, life: str) -> None:
+    """Do what the documentation says, on a machine of the company's: kinit -c TICKET && chmod 644 TICKET."""
+    conf = f"KRB5_CONFIG={KDC_DIRECTORY}/krb5.conf"
+    kinit = f'echo "$SQUID_PASSWORD" | {conf} kinit -l {life} -c /tmp/ticket worker@CORP.EXAMPLE >&2; base64 /tmp/ticket'
+    new = ticket.with_name("new")  # which then takes the old one's place, as kinit does it
+    new.write_bytes(base64.b64decode(stack.project.exec("corporate-kerberos", "sh", "-c", kinit).stdout))
+    new.chmod(0o644)
+    new.rename(ticket)
+
+
+def test_a_folder_with_a_ticket_is_enough_for_kerberos_and_a_new_ticket_needs_no_restart(stack: Stack, tmp_path: Path) -> None:
+    """The one of yesterday is told with the command that mends it, by the folder's name on this machine."""
+    folder = tmp_path / "secret" / "kerberos"
+    folder.parent.mkdir(mode=0o700)
+    folder.mkdir(mode=0o755)
+    (folder / "krb5.conf").write_text(client_conf(f"corporate-kerberos:{KDC_PORT}"))
+    proxy = "http://corporate-kerberos:3128"
+    kerberos = stack.project.with_env(
+        HTTPS_PROXY=proxy, HTTP_PROXY=proxy, DRYDOCK_PROXY_CREDENTIALS="", DRYDOCK_KERBEROS=str(folder)
+    )
+    by_kerberos = Stack(kerberos, stack.network)
+    kinit(by_kerberos, folder / "ticket", "1s")
+    by_kerberos.project.compose("up", "--detach", "--wait", "--no-build", "--no-deps", "corporate-auth")
+    other = URL.replace("_3.capnp.bin", "_6.capnp.bin")
+    refused = warm(by_kerberos, "--url", other)
+    assert "the Kerberos ticket of worker@CORP.EXAMPLE expired on" in refused.stderr
+    assert f"kinit -c {folder}/ticket worker@CORP.EXAMPLE && chmod 644 {folder}/ticket" in " ".join(refused.stderr.split())
+    kinit(by_kerberos, folder / "ticket", "1h")
+    warm(by_kerberos, "--url", other)
+    by_kerberos.wait_until(lambda: "TCP_TUNNEL/200 CONNECT" in by_kerberos.project.logs("corporate-kerberos"))
+    assert f"CONNECT {BUNDLE.partition('/')[0]}:443 worker@CORP.EXAMPLE" in by_kerberos.project.logs("corporate-kerberos")

@@ -29,7 +29,10 @@ WRITABLE = {"plan"}
 KEY = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+(?:[A-Za-z0-9+/=]{40,}\s+){2}")
 
 # Keys that everybody has: they come inside a package, and protect nothing.
-PUBLISHED = {"opt/toolchain/node_modules/miniflare/dist/src/index.js"}  # of wrangler dev --local-protocol https
+PUBLISHED = re.compile(
+    "opt/toolchain/node_modules/miniflare/dist/src/index.js"  # of wrangler dev --local-protocol https
+    r"|usr/lib/[^/]+/libgnutls\.so\.[\d.]+"  # of what GnuTLS tests itself with when it starts; git's
+)
 
 
 def services(overrides: list[str]) -> dict[str, dict[str, Any]]:
@@ -91,12 +94,12 @@ def layers(image: str) -> Iterator[tuple[str, tarfile.TarFile]]:
 
 def test_no_layer_of_an_image_holds_a_key(declare_project: Callable[..., Project], tmp_path: Path) -> None:
     """Every file of every layer, also of those that a later instruction removed."""
-    declare_stack(declare_project, tmp_path, "layers", 120, RUNTIME_2024).project.compose("build", "proxy", "hello", "gateway")
+    declare_stack(declare_project, tmp_path, "layers", 120, RUNTIME_2024).project.build()
     for image in ("drydock-proxy:test-2024", "drydock-worker:test-2024", "drydock-gateway:test-2024"):
         read = 0
         for layer, files in layers(image):
             for member in files:
-                content = files.extractfile(member) if member.isfile() and member.name not in PUBLISHED else None
+                content = files.extractfile(member) if member.isfile() and not PUBLISHED.fullmatch(member.name) else None
                 if content is not None:
                     read += 1
                     assert not KEY.search(content.read()), f"{image}, {layer}: {member.name}"

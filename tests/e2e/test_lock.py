@@ -21,7 +21,7 @@ def stack(declare_project: Callable[..., Project], tmp_path_factory: pytest.Temp
     """The stack without Workers, the internet at hand."""
     stack = declare_stack(declare_project, tmp_path_factory.mktemp("lock"), "lock", 121, RUNTIME_2024)
     stack.project.up("internet")
-    stack.project.compose("build", "plan", "proxy")
+    stack.project.build()
     return stack
 
 

@@ -20,7 +20,7 @@ def test_a_worker_is_made_in_the_worker_image_as_the_calling_user(
 ) -> None:
     """A good name makes a Worker that compose sees; the same name again is refused with the reason, and changes nothing."""
     project = declare_project("new", ["compose.yml"], RUNTIME_2024)
-    project.compose("build", "plan")
+    project.build()
     root = copy_all(tmp_path / "a repository")
     environ = {**os.environ, **RUNTIME_2024, "COMPOSE_PROJECT_NAME": project.name}
 

@@ -1,8 +1,7 @@
 """Fixtures: proxies that run with a policy of the test's own, and one that cheap tests share."""
 
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,10 @@ from tests.integration.running import RunningProxy
 from tests.integration.ways import Way
 from tests.upstream.pki import Authority
 from tests.upstream.scripted import Upstream
+from tests.upstream.unanswering import unanswering
+
+OUTSIDE = bytes(range(256)) * 1000
+"""What lies behind a company's proxy."""
 
 # index.example is revalidated; everything else that a shared proxy is asked for is pinned, tunnelled or unknown.
 POLICY = """
@@ -30,17 +33,6 @@ class World:
     proxy: RunningProxy
     upstream: Upstream
     ca: Path  # of the upstream
-
-
-@contextmanager
-def unanswering() -> Iterator[int]:
-    """Give a port where a connection is neither taken nor refused, as behind a firewall that drops packets."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
-        for _ in range(2):  # what the kernel takes for a backlog of none
-            one = stack.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        yield full.getsockname()[1]
 
 
 @pytest.fixture
@@ -91,3 +83,12 @@ def way(request: pytest.FixtureRequest) -> Way:
     """Each way into the proxy in turn."""
     found: Way = request.param
     return found
+
+
+@pytest.fixture
+def outside(start_upstream: Callable[..., Upstream]) -> Upstream:
+    """The world beyond a company's proxy."""
+    upstream = start_upstream("assets.example", "tunnel.example")
+    upstream.route("/file", OUTSIDE)
+    upstream.route("/other", OUTSIDE)
+    return upstream

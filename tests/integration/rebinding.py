@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.doctor.place import address, enter
 from tests.doctor.servers import Talk, dns, head_of, listen
 from tests.integration.running import RunningProxy
-from tests.integration.ways import Way, ask
+from tests.integration.ways import Way, ask, header
 from tests.upstream.pki import Authority, server_context
 
 OUTSIDE = "203.0.113.10"  # RFC 5737: nobody's
@@ -24,6 +24,7 @@ INSIDE = ("169.254.169.254", "10.213.7.9", "127.0.0.9")
 POLICY = 'pin = ["assets.example"]\nrevalidate = ["index.example"]\ntunnel = ["tunnel.example"]\n'
 NAMES = ("assets.example", "index.example", "tunnel.example")
 BODY = b"from outside"
+KEPT = "/kept"  # where what lies there may be stored
 _IP, _LOOPBACK_FRAME = 0x0800, "lo"
 
 
@@ -93,7 +94,8 @@ def upstream(authority: Authority) -> tuple[Talk, ssl.SSLContext]:
         if path.startswith("/to/"):
             answer = f"HTTP/1.1 302 Found\r\nLocation: https://{path.removeprefix('/to/')}/\r\nContent-Length: 0\r\n".encode()
         else:
-            answer = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: %d\r\n" % len(BODY)
+            control = b"max-age=0" if path.endswith(KEPT) else b"no-store"
+            answer = b"HTTP/1.1 200 OK\r\nCache-Control: %b\r\nContent-Length: %d\r\n" % (control, len(BODY))
         connection.sendall(answer + b"Connection: close\r\n\r\n" + (b"" if path.startswith("/to/") else BODY))
 
     return talk, server_context(authority.leaf(*NAMES))
@@ -115,6 +117,18 @@ def attacks(proxy: RunningProxy, way: Way, ca: Path) -> dict[str, list[tuple[int
     return seen
 
 
+def kept(proxy: RunningProxy, way: Way) -> dict[str, list[tuple[int, str, str]]]:
+    """Return what came, and its Cache-Status, of a file and a page that were stored while their names led outside."""
+    seen: dict[str, list[tuple[int, str, str]]] = {}
+    for name in ("assets.example", "index.example"):
+        url = f"https://{name}/{way}{KEPT}"
+        assert any(ask(proxy, way, url, "--max-time", "5").status == 200 for _ in range(8))  # each second look-up leads outside
+        for _ in range(6):
+            answer = ask(proxy, way, url, "--max-time", "5")
+            seen.setdefault(name, []).append((answer.status, answer.body.decode(), header(answer, "Cache-Status")))
+    return seen
+
+
 def main() -> None:
     """Attack the proxy by both ways, and print what was seen."""
     folder = Path(sys.argv[1])
@@ -128,10 +142,11 @@ def main() -> None:
     with ExitStack() as stack:
         proxy = stack.enter_context(RunningProxy(folder, POLICY, upstream_ca=ca))
         seen = {way: attacks(proxy, way, ca) for way in Way}
+        stored = {way: kept(proxy, way) for way in Way}
         crashed = [line for line in proxy.log_lines() if "trace" in line]
     noticed = inward.control()
     counted = {"packets": inward.packets, "connections": inward.connections}
-    print(json.dumps({"seen": seen, **counted, "crashed": crashed, "control": noticed}))
+    print(json.dumps({"seen": seen, "kept": stored, **counted, "crashed": crashed, "control": noticed}))
 
 
 if __name__ == "__main__":

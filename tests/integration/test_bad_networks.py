@@ -1,20 +1,26 @@
-"""Slow links and lost packets: downloads take their time, and complete."""
+"""Slow links, lost packets and clients that break off: downloads take their time, and complete."""
 
 import os
+import socket
+import struct
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.integration.bad_network import LOSSY, SLOW, dropped, network
 from tests.integration.running import RunningProxy
-from tests.integration.ways import Way, ask, header
+from tests.integration.ways import Way, ask, header, reply, secure
 from tests.upstream.scripted import Upstream
 
 POLICY = 'pin = ["assets.example"]\n'
 SLOWLY = os.urandom(60_000)  # half a second a hop
 LOSSILY = os.urandom(1_500_000)  # a thousand packets a hop
+LARGE = os.urandom(8_000_000)
+REQUEST = b"GET /large HTTP/1.1\r\nHost: assets.example\r\n\r\n"
 
 
 @pytest.mark.fault("29", path="hit miss")
@@ -50,3 +56,28 @@ def test_lost_packets_are_sent_again(
             assert outcome in header(seen, "Cache-Status")
         assert dropped() > 5  # of some hundred: loopback sends large packets
         assert upstream.count("/lossily") == 1
+
+
+def test_clients_that_break_off_cut_nobody_else_short(
+    start_proxy: Callable[..., RunningProxy], start_upstream: Callable[..., Upstream], authority_file: Path, way: Way
+) -> None:
+    """After thirty that reset their connections in the middle of a hit, all others get all of it."""
+
+    def read(proxy: RunningProxy) -> bytes:
+        with secure(proxy, way, "assets.example") as connection:
+            connection.sendall(REQUEST)
+            return reply(connection).body
+
+    with network():  # whose connections begin with buffers that one write overfills
+        upstream = start_upstream("assets.example")
+        upstream.route("/large", LARGE)
+        proxy = start_proxy(POLICY, resolve=upstream.resolve, upstream_ca=authority_file)
+        assert read(proxy) == LARGE
+        with ExitStack() as stack:
+            for _ in range(30):
+                leaving = stack.enter_context(secure(proxy, way, "assets.example"))
+                leaving.sendall(REQUEST)
+                assert leaving.recv(1000)
+                leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with ThreadPoolExecutor(16) as pool:
+            assert all(body == LARGE for body in pool.map(read, [proxy] * 32))

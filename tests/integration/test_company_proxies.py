@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import unanswering
 from tests.integration.running import RunningProxy, plain_environment
 from tests.integration.ways import Way, ask, plain, reply, secure
 from tests.upstream.scripted import Upstream
 from tests.upstream.squid import Company, Squid
 from tests.upstream.tinyproxy import SmallCompany, Tinyproxy
+from tests.upstream.unanswering import unanswering
 
 pytestmark = pytest.mark.skipif(
     shutil.which("squid") is None or shutil.which("tinyproxy") is None,

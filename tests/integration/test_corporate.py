@@ -2,13 +2,15 @@
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.integration.running import RunningProxy, plain_environment
+from tests.integration.running import RunningProxy, drydock, plain_environment
 from tests.integration.ways import Way, ask, plain, reply, secure
 from tests.upstream.pki import Authority
 from tests.upstream.scripted import Upstream
@@ -121,3 +123,42 @@ def test_a_wrong_password_is_named_and_not_tried_again_and_again(
     assert len(squid.seen()) == 1, squid.seen()
     no_secret_in(proxy, "not-the-word", LOGIN[1])
     assert b"not-the-word" not in refused
+
+
+@pytest.mark.parametrize("first", ["proxy", "doctor", "both"])
+def test_a_wrong_password_is_tried_once_by_proxy_and_doctor_together(
+    outside: Upstream,
+    start_squid: Callable[[Company], Squid],
+    start_proxy: Callable[..., RunningProxy],
+    authority_file: Path,
+    tmp_path: Path,
+    first: str,
+) -> None:
+    """Whoever is first, the other is told by the store; a mended password is another one, and is tried."""
+    squid = start_squid(company(outside))
+    environment = behind(tmp_path, squid.url("not-the-word"))
+    proxy = start_proxy(POLICY, upstream_ca=authority_file, environment=environment)
+    doctor = [drydock(), "doctor", "--json", "--config", str(proxy.directory / "drydock-0.toml"), "--store", str(proxy.store)]
+
+    def severity_by_doctor(environment: dict[str, str]) -> str:
+        command = [*doctor, "--upstream-ca", str(authority_file)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        found: dict[str, str] = {finding["check"]: finding["severity"] for finding in json.loads(done.stdout)["findings"]}
+        return found.get("accounts.refused") or found["accounts.fine"]
+
+    def status_by_proxy() -> int:
+        return ask(proxy, Way.CONNECT, "https://assets.example/file").status
+
+    with ThreadPoolExecutor(1) as beside:
+        if first == "proxy":
+            assert status_by_proxy() == 502
+        doctors = beside.submit(severity_by_doctor, environment)
+        if first == "doctor":
+            doctors.result()
+        assert status_by_proxy() == 502
+        assert doctors.result() == "fail"
+    tries = [line for line in squid.seen() if not line.endswith(" -")]
+    assert len(tries) == 1, squid.seen()
+    assert severity_by_doctor(behind(tmp_path, squid.url())) == "ok"
+    for file in proxy.store.iterdir():
+        assert file.is_dir() or b"not-the-word" not in file.read_bytes()

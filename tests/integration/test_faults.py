@@ -144,7 +144,7 @@ def test_cookies_are_not_shared(world: World, way: Way) -> None:
 
 @pytest.mark.fault("47", path="miss")
 def test_early_hints_are_not_the_answer(world: World, way: Way) -> None:
-    """103 is passed over, and the answer after it arrives."""
+    """103 is not taken for the answer, and the answer after it arrives."""
     world.upstream.route(f"/{way}/hint", BODY, "early_hint")
     answer = ask(world.proxy, way, f"https://assets.example/{way}/hint")
     assert (answer.status, answer.body) == (200, BODY)

@@ -132,6 +132,24 @@ def test_requests_that_come_at_once_are_answered_in_order(world: World, way: Way
     assert answers[-1][1] == BODY
 
 
+def test_a_request_that_came_before_is_judged_by_where_it_comes_in(world: World, way: Way) -> None:
+    """Byte for byte the same, it is a hit each time, in however many pieces it comes; to another host it is misdirected."""
+    path = f"/front/{way}-again"
+    stored(world, path, BODY)
+    same = request(path)
+    with secure(world.proxy, way, "assets.example") as connection:
+        stream = connection.makefile("rb")
+        for pieces in ([same], [same], [same + same], [same[:20], same[20:]], [same]):
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.02 if len(pieces) > 1 else 0)
+            for _ in range(max(len(piece) // len(same) for piece in pieces) or 1):
+                assert read_one(stream, "GET") == (200, BODY)
+    with secure(world.proxy, way, "index.example") as connection:
+        connection.sendall(same)
+        assert reply(connection).status == 421
+
+
 def read_one(stream: BinaryIO, method: str) -> tuple[int, bytes]:
     """Read one answer from a stream that goes on after it."""
     line: bytes = stream.readline()

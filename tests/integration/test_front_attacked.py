@@ -14,9 +14,11 @@ import pytest
 
 from tests.integration.conftest import World
 from tests.integration.key_updates import KeyUpdates
+from tests.integration.running import RunningProxy
 from tests.integration.test_front import read_one, request
-from tests.integration.ways import Way, ask, everything, reply, secure
+from tests.integration.ways import Reply, Way, ask, connect, everything, reply, secure
 from tests.upstream.resource import Gate
+from tests.upstream.scripted import Upstream
 
 SMALL = bytes(range(256)) * 16
 LARGE = SMALL * 1024
@@ -152,6 +154,15 @@ def test_clients_that_take_nothing_of_a_miss_cost_little(own_world: World) -> No
     assert most - before < 95
 
 
+def trickled(connection: socket.socket, head: bytes) -> Reply:
+    """Send a request with a body in chunks of a byte, which goes on until somebody has enough of it; return the answer."""
+    connection.sendall(head)
+    with contextlib.suppress(OSError):
+        for _ in range(10):
+            connection.sendall(b"1\r\nx\r\n" * 1000)
+    return reply(connection)
+
+
 def test_a_body_in_chunks_of_a_byte_ends_soon(world: World, way: Way) -> None:
     """A short one is passed on as it is; one without end is refused after some thousand, with the reason."""
     world.upstream.route("/attacked/upload", b"thanks")
@@ -159,12 +170,29 @@ def test_a_body_in_chunks_of_a_byte_ends_soon(world: World, way: Way) -> None:
     with secure(world.proxy, way, "assets.example") as connection:
         connection.sendall(head + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
         assert reply(connection).body == b"thanks"
-        connection.sendall(head)
-        with contextlib.suppress(OSError):
-            for _ in range(10):
-                connection.sendall(b"1\r\nx\r\n" * 1000)
-        answer = reply(connection)
+        answer = trickled(connection, head)
     assert (answer.status, b"less than 16 bytes" in answer.body) == (400, True)
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["absolute", "in connect"])
+def test_chunks_of_a_byte_over_plain_http_end_soon_too(
+    start_proxy: Callable[..., RunningProxy], start_upstream: Callable[..., Upstream], inside: bool
+) -> None:
+    """The same limit holds where TLS never was, and mitmproxy reads the body."""
+    upstream = start_upstream("plain.example")
+    proxy = start_proxy('pin = ["plain.example:80"]', resolve=[f"plain.example=127.0.0.1:{upstream.plain_port}"])
+    upstream.route("/upload", b"thanks")
+    authority = "" if inside else "http://plain.example"
+    head = f"POST {authority}/upload HTTP/1.1\r\nHost: plain.example\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with connect(proxy, "plain.example:80") if inside else socket.create_connection(proxy.proxy_address) as connection:
+        connection.settimeout(10)
+        for _ in range(2):  # each request has its own account
+            connection.sendall(head + b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n")
+            assert reply(connection).body == b"thanks"
+        answer = trickled(connection, head)
+    assert answer.status == 400
+    assert b"less than 16 bytes" in answer.body
+    assert upstream.count("/upload") == 2
 
 
 def test_changes_of_keys_without_end_hold_nobody_up(own_world: World, tmp_path: Path) -> None:
@@ -204,6 +232,22 @@ def test_changes_of_keys_without_end_hold_nobody_up(own_world: World, tmp_path: 
         assert again.recv(1) == b""
     quick_hit = ask(world.proxy, Way.CONNECT, "https://assets.example/beside")
     assert quick_hit.body == SMALL
+
+
+def test_changes_of_keys_beside_a_request_cost_no_thread(own_world: World, tmp_path: Path) -> None:
+    """A client whose request waits for upstream changes keys without end: it is put out from the thread that relays, too."""
+    world, attacker = own_world, "127.0.0.10"
+    world.upstream.route("/held", SMALL, gate=(gate := Gate()))
+    flooding = KeyUpdates(world.proxy, "assets.example", tmp_path, attacker)
+    flood = flooding.data(request("/held")) + flooding.records(20_000)
+    with flooding.socket as connection:
+        connection.settimeout(5)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(flood)
+            everything(connection)  # to its end
+    gate.open()
+    refused = world.proxy.wait_for_line(lambda line: line.get("event") == "refused" and line.get("client") == attacker)
+    assert "TLS keys" in refused["reason"]
 
 
 def settle(count: Callable[[], int]) -> None:

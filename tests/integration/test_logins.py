@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import OUTSIDE
 from tests.integration.running import RunningProxy, plain_environment
 from tests.integration.ways import Way, ask, plain, reply, secure
 from tests.upstream.corporate_auth import CorporateAuth
@@ -18,22 +19,12 @@ from tests.upstream.squid import Company, Kind, Squid
 pytestmark = pytest.mark.skipif(shutil.which("squid") is None, reason="Squid is not installed; the test image brings it")
 
 POLICY = 'pin = ["assets.example"]\ntunnel = ["tunnel.example"]\n'
-BODY = bytes(range(256)) * 1000
 PASSWORD = "open/sesame%#@"  # with all that has a meaning in a URL
 LOGINS = {Kind.DIGEST: f"worker:{PASSWORD}", Kind.NTLM: f"CORP\\worker:{PASSWORD}"}
 # How often Squid is asked for one try: what it offers, for NTLM its challenge, and the try itself, which has a user or none.
 REFUSED_LINES = {Kind.DIGEST: 2, Kind.NTLM: 3}
 
 type Start = Callable[[Kind, str], tuple[RunningProxy, CorporateAuth, Squid, Path]]
-
-
-@pytest.fixture
-def outside(start_upstream: Callable[..., Upstream]) -> Upstream:
-    """The world beyond the corporate proxy."""
-    upstream = start_upstream("assets.example", "tunnel.example")
-    upstream.route("/file", BODY)
-    upstream.route("/other", BODY)
-    return upstream
 
 
 @pytest.fixture
@@ -73,12 +64,12 @@ def test_fetches_and_tunnels_go_through_it_and_the_password_shows_nowhere(
     """Cold once, then warm by both ways in; a tunnelled host's certificate is its own; no log and no process list has the password."""
     proxy, auth, squid, _ = start(kind, LOGINS[kind])
     for way in (*Way, *Way):
-        assert ask(proxy, way, "https://assets.example/file").body == BODY
+        assert ask(proxy, way, "https://assets.example/file").body == OUTSIDE
     assert outside.count("/file") == 1
     for way in Way:
         with secure(proxy, way, "tunnel.example", ca=authority_file) as connection:
             connection.sendall(b"GET /other HTTP/1.1\r\nHost: tunnel.example\r\n\r\n")
-            assert reply(connection).body == BODY
+            assert reply(connection).body == OUTSIDE
     assert any(line.startswith("TCP_TUNNEL/200 CONNECT") and line.endswith(" worker") for line in squid.seen()), squid.seen()
     for text in (proxy.output(), auth.output(), auth.shown().decode(), Path(f"/proc/{proxy.pid}/environ").read_text()):
         assert PASSWORD not in text
@@ -99,7 +90,7 @@ def test_a_wrong_password_is_tried_once_and_a_mended_one_counts_at_once(start: S
     assert len(squid.seen()) == REFUSED_LINES[kind], squid.seen()
     credentials.write_text(LOGINS[kind])
     started = time.monotonic()
-    assert ask(proxy, Way.CONNECT, "https://assets.example/file").body == BODY
+    assert ask(proxy, Way.CONNECT, "https://assets.example/file").body == OUTSIDE
     assert time.monotonic() - started < 10
     for text in (proxy.output(), auth.output()):
         assert "not-the-word" not in text

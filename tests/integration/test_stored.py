@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.integration.conftest import World
+from tests.integration.test_front import asked, request, stored
 from tests.integration.ways import Way, ask, everything, header, secure
 
 BODY = bytes(range(255, -1, -1)) * 1024  # 256 KiB: sent by a thread, from disk
@@ -173,3 +174,33 @@ def test_a_proxy_that_was_stopped_for_a_while_goes_on(own_world: World, way: Way
             os.kill(world.proxy.pid, signal.SIGCONT)
         assert everything(connection).endswith(BODY)
     assert ask(world.proxy, way, f"https://assets.example{path}").body == BODY
+
+
+@pytest.mark.parametrize("trap", ["/%2e%2e{}", "/x/%2e%2e{}", "{}%00", "{}%2f..%2fother", "/%5c..{}", "{}\\"])
+@pytest.mark.fault("44", path="hit")
+def test_no_trap_in_a_path_leads_to_what_is_stored(world: World, way: Way, trap: str) -> None:
+    """What another reader could decode to the path of a hit is refused, although the front has that at hand."""
+    path = f"/{way}/behind-traps"
+    stored(world, path, BODY)
+    before = world.proxy.stats()["upstream_connections"]
+    answer = asked(world, way, trap.format(path))
+    assert answer.status in (400, 403)
+    assert BODY not in answer.body
+    assert world.proxy.stats()["upstream_connections"] == before
+
+
+@pytest.mark.parametrize(
+    "framing",
+    ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: xchunked", "Content-Length: 5\r\nContent-Length: 6",
+     "Content-Length: +5", " Content-Length: 5", "Transfer-Encoding : chunked"],
+)  # fmt: skip
+@pytest.mark.fault("46", path="hit")
+def test_no_hit_is_had_by_a_request_that_can_be_read_in_two_ways(world: World, way: Way, framing: str) -> None:
+    """One answer, 400: neither what is stored nor what hides in the body is sent."""
+    path = f"/{way}/smuggled-hit"
+    stored(world, path, BODY)
+    with secure(world.proxy, way, "assets.example") as connection:
+        connection.sendall(request(path, framing) + b"0\r\n\r\n" + request(path))
+        answer = everything(connection)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:100]
+    assert (answer.count(b"HTTP/1.1 "), BODY in answer) == (1, False)

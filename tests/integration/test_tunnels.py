@@ -23,7 +23,7 @@ def test_the_certificate_is_the_hosts_own(world: World, way: Way) -> None:
     assert certificate is not None
     assert (("commonName", "Internet test root"),) in certificate["issuer"]
     assert f"/{way}/secret-of-both" not in world.proxy.output()
-    line = world.proxy.wait_for_line(lambda line: line.get("host") == "tunnel.example" and line["outcome"] == "opened")
+    line = world.proxy.wait_for_line(lambda line: line.get("host") == "tunnel.example" and line.get("outcome") == "opened")
     assert (line["event"], line["port"], line["client"]) == ("tunnel", 443, "127.0.0.1")
 
 

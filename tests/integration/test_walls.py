@@ -97,6 +97,29 @@ def test_another_name_inside_connect_is_refused(world: World) -> None:
     secure(world.proxy, Way.CONNECT, "ASSETS.Example.", sni="assets.EXAMPLE").close()
 
 
+@pytest.mark.parametrize("target", ["assets.example:443", "tunnel.example:443", "tunnel.example:8443"])
+@pytest.mark.parametrize(
+    "hosts", [["evil.example:443"], ["evil.example"], ["%s:444"], ["assets.example.evil.example"], [""], ["a b"], ["%s", "%s"]]
+)
+@pytest.mark.fault("42", path="miss", ways="connect")
+def test_a_connect_whose_host_field_names_another_host_is_refused(world: World, target: str, hosts: list[str]) -> None:
+    """Authority and Host must agree before anything is decrypted, dialled or looked up: 400, and nothing goes upstream."""
+    before = world.proxy.stats()["upstream_connections"]
+    fields = "".join(f"Host: {host.replace('%s', target.partition(':')[0])}\r\n" for host in hosts)
+    answer = plain(world.proxy.proxy_address, f"CONNECT {target} HTTP/1.1\r\n{fields}\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:100]
+    assert b"Host" in answer.partition(b"\r\n\r\n")[2]
+    assert world.proxy.stats()["upstream_connections"] == before
+
+
+@pytest.mark.parametrize("field", ["", "Host: assets.example\r\n", "host:ASSETS.example.:443 \r\n"])
+def test_a_connect_whose_host_field_agrees_or_is_missing_stands(world: World, field: str) -> None:
+    """Clients leave the port out, or the field: what they are for is in the first line."""
+    with socket.create_connection(world.proxy.proxy_address, timeout=10) as connection:
+        connection.sendall(f"CONNECT assets.example:443 HTTP/1.1\r\n{field}\r\n".encode())
+        assert connection.recv(1 << 10).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_certificate_is_made_for_intercepted_hosts_alone(world: World, way: Way) -> None:
     """The leaf is for the host that was named, signed by our CA; a tunnelled host's certificate is its own."""
     with secure(world.proxy, way, "assets.example") as connection:

@@ -75,13 +75,17 @@ def reply(connection: socket.socket, method: str = "GET") -> Reply:
 def connect(proxy: RunningProxy, authority: str) -> socket.socket:
     """Return a connection on which CONNECT was answered with 200."""
     connection = socket.create_connection(proxy.proxy_address, timeout=10)
-    connection.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
-    head = b""
-    while b"\r\n\r\n" not in head:
-        data = connection.recv(1)
-        assert data, f"CONNECT ended after {head!r}"
-        head += data
-    assert head.startswith(b"HTTP/1.1 200 "), head
+    try:
+        connection.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = connection.recv(1)
+            assert data, f"CONNECT ended after {head!r}"
+            head += data
+        assert head.startswith(b"HTTP/1.1 200 "), head
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -82,6 +82,9 @@ class Client(threading.Thread):
         answer = http.client.HTTPResponse(connection, method=method)
         with contextlib.closing(answer):
             answer.begin()
+            while 100 <= answer.status < 200:  # http.client takes a hint for the answer (RFC 9110 §15.2)
+                answer.headers = None  # type: ignore[assignment]
+                answer.begin()
             if manner == "leave":
                 answer.read(self._chance.randrange(1, 200_000))
                 if self._chance.random() < 0.5:

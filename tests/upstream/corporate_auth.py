@@ -18,6 +18,7 @@ class CorporateAuth(Child):
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(directory),
+            "TMPDIR": str(directory),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "HTTPS_PROXY": proxy,

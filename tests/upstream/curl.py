@@ -1,6 +1,7 @@
 """curl as the tests' independent client."""
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +17,15 @@ class Answer:
     error: str
 
 
-def curl(directory: Path, *arguments: str) -> Answer:
+def curl(directory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Answer:
     """Run curl with its own temporary files in `directory`; proxies and configuration of the machine do not count."""
     body, headers = directory / "curl-body", directory / "curl-headers"
     body.unlink(missing_ok=True)
     headers.unlink(missing_ok=True)
     fixed = ["curl", "--disable", "--silent", "--show-error", "--max-time", "60", "--write-out", "%{http_code}"]
     command = [*fixed, "--output", str(body), "--dump-header", str(headers), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"})
+    plain = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain | dict(environment or {}))
     return Answer(
         done.returncode,
         int(done.stdout or 0),

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.upstream.exchange import Exchange
-from tests.upstream.faithful import faithful
+from tests.upstream.faithful import faithful, metadata
 from tests.upstream.range_faults import RANGE_ANSWERS
 from tests.upstream.resource import Behaviour
 
 SLOW_PIECES = 20
 SLOW_PAUSE = 0.05  # seconds
+TRICKLE_PAUSE = 0.02
 ENDLESS_CHUNK = bytes(1 << 16)
 
 # An answer returns whether its connection may be used again.
@@ -168,6 +169,15 @@ async def infinite(exchange: Exchange) -> bool:
         await asyncio.sleep(0)  # a lost connection is only noticed when the loop runs; its writes are dropped without waiting
 
 
+async def trickle(exchange: Exchange) -> bool:
+    await exchange.head(
+        200, [("Content-Type", exchange.resource.content_type), ("Transfer-Encoding", "chunked"), *metadata(exchange.resource)]
+    )
+    while True:
+        await exchange.chunk(b".")
+        await asyncio.sleep(TRICKLE_PAUSE)
+
+
 ANSWERS: dict[Behaviour, Answer] = {
     Behaviour.OK: faithful,
     Behaviour.CHUNKED: chunked,
@@ -194,5 +204,6 @@ ANSWERS: dict[Behaviour, Answer] = {
     Behaviour.NUL_HEADER: nul_header,
     Behaviour.FLAP: flap,
     Behaviour.INFINITE: infinite,
+    Behaviour.TRICKLE: trickle,
     **RANGE_ANSWERS,
 }

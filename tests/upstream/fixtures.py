@@ -1,11 +1,14 @@
 """Fixtures for the servers in this package; the root conftest.py offers them to every test."""
 
+import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.upstream.kerberos import Kdc
 from tests.upstream.nginx import Nginx
 from tests.upstream.pki import Authority
 from tests.upstream.scripted import Upstream
@@ -63,3 +66,23 @@ def start_squid(tmp_path: Path) -> Iterator[Callable[[Company], Squid]]:
             return stack.enter_context(Squid(directory, company))
 
         yield start
+
+
+@pytest.fixture
+def kdc(tmp_path: Path) -> Iterator[Kdc]:
+    """A company's Kerberos realm with the user `worker`; its proxies run on `localhost`."""
+    if any(shutil.which(program, path="/usr/sbin:/usr/bin") is None for program in ("krb5kdc", "kadmin.local", "kinit")):
+        pytest.skip("MIT's Kerberos is not installed; the test image brings it")
+    directory = tmp_path / "kdc"
+    directory.mkdir()
+    with Kdc(directory, "worker", f"{secrets.token_hex(8)}/%#@") as kdc:
+        yield kdc
+
+
+@pytest.fixture
+def kerberos_folder(kdc: Kdc, tmp_path: Path) -> Path:
+    """What DRYDOCK_KERBEROS names: krb5.conf, since no DNS knows this realm, and no ticket yet."""
+    folder = tmp_path / "kerberos"
+    folder.mkdir()
+    shutil.copy(kdc.krb5_conf, folder)
+    return folder

@@ -55,19 +55,20 @@ class Authority:
         self._leaves: dict[str, Leaf] = {}
 
     @classmethod
-    def create(cls, name: str) -> "Authority":
-        """Make a root, valid from yesterday for ten years."""
+    def create(cls, name: str, by: "Authority | None" = None) -> "Authority":
+        """Make a root, or what another one vouches for, valid from yesterday for ten years."""
         key = ec.generate_private_key(ec.SECP256R1())
+        issuer = by._certificate.subject if by else _name(name)
         now = dt.datetime.now(dt.UTC)
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         certificate = (
-            x509.CertificateBuilder(_name(name), _name(name), key.public_key(), x509.random_serial_number())
+            x509.CertificateBuilder(issuer, _name(name), key.public_key(), x509.random_serial_number())
             .not_valid_before(now - DAY)
             .not_valid_after(now + 3650 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .sign(key, hashes.SHA256())
+            .sign(by._key if by else key, hashes.SHA256())
         )
         return cls(certificate, key)
 

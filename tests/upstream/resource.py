@@ -34,6 +34,7 @@ class Behaviour(StrEnum):
     NUL_HEADER = "nul_header"  # a NUL in a header's value
     FLAP = "flap"  # 503 to every odd request
     INFINITE = "infinite"  # chunks without end
+    TRICKLE = "trickle"  # chunks of a byte without end, one each 20 ms
     # ok to a plain GET, with Accept-Ranges: bytes; to one with a Range:
     RANGE_IGNORED = "range_ignored"  # everything, with 200
     RANGE_SHIFTED = "range_shifted"  # the bytes that follow, with their Content-Range

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.upstream.child import Child, accepts, free_port
+from tests.upstream.kerberos import Kdc
 from tests.upstream.lead import Lead
 from tests.upstream.pki import Authority
 
@@ -25,12 +26,18 @@ LIBRARY = Path("/usr/lib/squid")
 LOG_FORMAT = "seen %Ss/%03>Hs %rm %ru %un"
 
 
+# Of the KDC in Squid's container.
+KDC_PORT = 8888
+KDC_DIRECTORY = Path("/tmp/kdc")
+
+
 class Kind(StrEnum):
     """How a corporate proxy lets itself be logged in to."""
 
     BASIC = "basic"
     DIGEST = "digest"
     NTLM = "ntlm"
+    NEGOTIATE = "negotiate"
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Company:
 
     login: user and password that authentication of this `kind` wants.
     only: the ports that CONNECT is allowed to; any, when empty.
+    kdc: who gives the tickets that Negotiate wants; it knows the login.
     idle_seconds: after how long it closes connections on which nothing is said; Squid's own hours, when 0.
     bump: the authority that signs every certificate anew; None passes TLS on unread.
     trust: PEM file of the roots that Squid trusts when it bumps; None means the system's.
@@ -52,6 +60,7 @@ class Company:
     kind: Kind = Kind.BASIC
     only: tuple[int, ...] = ()
     idle_seconds: int = 0
+    kdc: Kdc | None = None
 
 
 def configuration(directory: Path, listen: str, company: Company, parent: int | None = None) -> str:
@@ -79,7 +88,7 @@ def configuration(directory: Path, listen: str, company: Company, parent: int | 
     passwords = directory / "passwords"
     _write_password(passwords, company.kind, *company.login)
     lines += [
-        *_asking(passwords, company.kind),
+        *_asking(passwords, company.kind, company.kdc),
         "acl known proxy_auth REQUIRED",
         "http_access allow known",
         "http_access deny all",
@@ -87,7 +96,7 @@ def configuration(directory: Path, listen: str, company: Company, parent: int | 
     return "\n".join([*lines, ""])
 
 
-def _asking(passwords: Path, kind: Kind) -> list[str]:
+def _asking(passwords: Path, kind: Kind, kdc: Kdc | None) -> list[str]:
     match kind:
         case Kind.BASIC:
             program, own = f"{LIBRARY}/basic_ncsa_auth {passwords}", ["credentialsttl 1 second", "realm corporate"]
@@ -99,12 +108,18 @@ def _asking(passwords: Path, kind: Kind) -> list[str]:
                 f"/usr/bin/env {sys.executable} {Path(__file__).with_name('ntlm_helper.py')} {passwords}",
                 ["keep_alive on"],
             )
+        case Kind.NEGOTIATE:
+            assert kdc is not None
+            # no memory of what was shown before: Squid's would outlive the test
+            environment = f"KRB5_CONFIG={kdc.krb5_conf} KRB5RCACHENAME=none:"
+            program = f"/usr/bin/env {environment} {LIBRARY}/negotiate_kerberos_auth -k {kdc.keytab} -s {kdc.service}"
+            own = ["keep_alive on"]
     settings = [f"program {program}", "children 2 startup=1 idle=1", *own]
     return [f"auth_param {kind} {setting}" for setting in settings]
 
 
 def _write_password(passwords: Path, kind: Kind, user: str, password: str) -> None:
-    if kind is not Kind.BASIC:
+    if kind is not Kind.BASIC:  # Negotiate's is the KDC's to check; here nobody reads it
         passwords.write_text(f"{user}:{password}\n")
         return
     hashing = ["openssl", "passwd", "-apr1", "-stdin"]
@@ -205,6 +220,7 @@ def main() -> None:
     parser.add_argument("--ca", type=Path, help="re-sign TLS, and write the certificate of its CA here")
     parser.add_argument("--trust", type=Path, action="append", default=[], help="a PEM file of roots beside the system's")
     parser.add_argument("--kind", type=Kind, default=Kind.BASIC, help="how it wants to be logged in to")
+    parser.add_argument("--kdc", metavar="NAME", help=f"run a KDC on port {KDC_PORT}, which knows the proxy by this name")
     arguments = parser.parse_args()
     login = (os.environ["SQUID_USER"], os.environ["SQUID_PASSWORD"])
     directory = Path(tempfile.mkdtemp())
@@ -214,7 +230,12 @@ def main() -> None:
     authority = Authority.create("Corporate test root") if arguments.ca else None
     if authority is not None:
         authority.write(arguments.ca)
-    company = Company(login=login, kind=arguments.kind, bump=authority, trust=trust)
+    kdc = None
+    if arguments.kdc is not None:
+        KDC_DIRECTORY.mkdir()
+        kdc = Kdc(KDC_DIRECTORY, *login, proxy=arguments.kdc, address="0.0.0.0", port=KDC_PORT)
+        kdc.start()
+    company = Company(login=login, kind=arguments.kind, bump=authority, trust=trust, kdc=kdc)
     squid_conf = directory / "squid.conf"
     settings = configuration(directory, arguments.listen, company)
     squid_conf.write_text(settings.replace(f"stdio:{directory}/access.log", "stdio:/dev/stdout"))

@@ -7,10 +7,11 @@ import pytest
 
 from tests.upstream.child import Child, accepts
 from tests.upstream.curl import curl
+from tests.upstream.kerberos import Kdc
 from tests.upstream.nginx import Nginx
 from tests.upstream.pki import Authority
 from tests.upstream.scripted import Upstream
-from tests.upstream.squid import Company, Squid
+from tests.upstream.squid import Company, Kind, Squid
 
 BODY = b"body" * 1000
 
@@ -64,3 +65,30 @@ def test_squid_wants_the_password_and_signs_tls_anew(
     assert through(squid, upstream, tmp_path, own, right)[:2] == (0, BODY)
     assert through(squid, upstream, tmp_path, authority_file, right)[0] == 60  # the upstream's own root does not verify
     assert upstream.requests[-1].server_name == "assets.example"
+
+
+def test_squid_takes_a_ticket_of_the_kdc_and_nothing_else(
+    start_squid: Callable[[Company], Squid], kdc: Kdc, upstream: Upstream, authority_file: Path, tmp_path: Path
+) -> None:
+    upstream.route("/a", BODY)
+    lead = {"assets.example": ("127.0.0.1", upstream.port)}
+    squid = start_squid(Company(("worker", kdc.password), kind=Kind.NEGOTIATE, kdc=kdc, lead=lead))
+    kdc.kinit(tmp_path / "ticket")
+    way = [
+        "--proxy",
+        f"http://localhost:{squid.port}",
+        "--proxy-negotiate",
+        "--proxy-user",
+        ":",
+        "--cacert",
+        str(authority_file),
+    ]
+    bodies = {}
+    for ticket in ("ticket", "none"):
+        environment = {"KRB5_CONFIG": str(kdc.krb5_conf), "KRB5CCNAME": f"FILE:{tmp_path / ticket}"}
+        bodies[ticket] = curl(tmp_path, *way, "https://assets.example/a", environment=environment).body
+    assert bodies == {"ticket": BODY, "none": b""}
+    assert squid.seen() == [
+        f"TCP_TUNNEL/200 CONNECT assets.example:443 {kdc.principal}",
+        "TCP_DENIED/407 CONNECT assets.example:443 -",
+    ]
