@@ -12,9 +12,9 @@ import pytest
 from drydock_cache import fetch
 from drydock_cache.cli import main
 from drydock_cache.configuration import parse_resolve
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.index import Index
 from drydock_cache.store import Store
+from drydock_cache.upstream_settings import UpstreamSettings
 
 from cache.tests.command_line import Done, Run
 from cache.tests.harness import POLICY, Drydock

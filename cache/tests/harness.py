@@ -9,13 +9,13 @@ from pathlib import Path
 
 from drydock_cache.answer import Answer, Request
 from drydock_cache.digest import Digest
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.errors import DrydockError
 from drydock_cache.exchange import Exchange
 from drydock_cache.index import Expected
 from drydock_cache.policy import Policy
 from drydock_cache.store import Store
 from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 
 ASSETS, PAGES = "https://assets.example", "https://index.example"
 POLICY = """

@@ -13,7 +13,8 @@ from drydock_cache.assets import asset_request
 from drydock_cache.digest import Digest
 from drydock_cache.lines import PER_HOST, Lines
 from drydock_cache.plan import Asset, AssetKind
-from drydock_cache.prefetch import Outcome, Prefetched, prefetch
+from drydock_cache.prefetch import prefetch
+from drydock_cache.presence import Outcome, Prefetched
 
 from cache.tests.conftest import StartDrydock
 from cache.tests.disks import small_disk

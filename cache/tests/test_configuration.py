@@ -11,8 +11,8 @@ from drydock_cache.configuration import (
     registry_names,
     upstream_settings,
 )
-from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError
+from drydock_cache.mode import Mode
 from drydock_cache.policy import Action, Policy
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from drydock_cache import pace
 from drydock_cache.download import Download, FetchRequest
-from drydock_cache.egress import Mode
+from drydock_cache.mode import Mode
 
 from cache.tests.conftest import StartDrydock
 from cache.tests.harness import ASSETS, Drydock, bytes_of, eventually, first_bytes, open_files, read

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from drydock_cache.digest import Digest
-from drydock_cache.egress import Mode
 from drydock_cache.following import LockConflictError, follow
 from drydock_cache.index import Index
 from drydock_cache.locked import Lock, LockedAsset, LockedPage
 from drydock_cache.lockfile import Locks, read_locks, write_lock
+from drydock_cache.mode import Mode
 from drydock_cache.plan import AssetKind
 
 from cache.tests.conftest import StartDrydock

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 from drydock_cache.answer import Request
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.interim import Interim
+from drydock_cache.upstream_settings import UpstreamSettings
 
 from cache.tests.harness import ASSETS, Drydock, read
 from cache.tests.test_upstream import client, company, through

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from drydock_cache.digest import Digest
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.locked import REHEARSED, LockedAsset
 from drydock_cache.lockfile import Lock, read_locks, registry_lock, write_lock
 from drydock_cache.plan import Asset, AssetKind, Plan, plan_to_json
+from drydock_cache.upstream_settings import UpstreamSettings
 
 from cache.tests.command_line import Run, one_sentence, outside
 from cache.tests.conftest import OpenStore

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from drydock_cache import proxy_account
 from drydock_cache import upstream as upstream_module
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.errors import UpstreamError
 from drydock_cache.routes import ProxyRoutes
 from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 
 from tests.upstream.scripted import Upstream as Internet
 from tests.upstream.squid import Company, Squid

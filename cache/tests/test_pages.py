@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from drydock_cache import pages
-from drydock_cache.egress import Mode
 from drydock_cache.freshness import HEURISTIC_SHORT
 from drydock_cache.index import MOST_VARIANTS, StoredResponse
+from drydock_cache.mode import Mode
 
 from cache.tests.conftest import StartDrydock
 from cache.tests.harness import PAGES, Drydock, eventually

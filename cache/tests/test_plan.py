@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from drydock_cache.digest import Digest
 from drydock_cache.errors import ConfigError
-from drydock_cache.plan import Asset, AssetKind, Plan, make_plan, plan_from_json, plan_to_json
+from drydock_cache.plan import Asset, AssetKind, Plan, plan_from_json, plan_to_json
+from drydock_cache.planning import make_plan
 from drydock_cache.sources.npm_lock import NpmPlatform
 
 _MACHINE = NpmPlatform("linux", "x64", "glibc")

@@ -10,7 +10,8 @@ import pytest
 from drydock_cache.digest import Digest
 from drydock_cache.errors import ConfigError, StoreError, UpstreamError, UpstreamFailure
 from drydock_cache.plan import Asset, AssetKind
-from drydock_cache.prefetch import Outcome, Prefetched, prefetch
+from drydock_cache.prefetch import prefetch
+from drydock_cache.presence import Outcome, Prefetched
 
 from cache.tests.conftest import StartDrydock
 from cache.tests.disks import fill, read_only, small_disk

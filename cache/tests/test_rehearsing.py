@@ -2,8 +2,8 @@
 
 import pytest
 from drydock_cache.digest import Digest
-from drydock_cache.egress import Mode
 from drydock_cache.locked import LockedPage
+from drydock_cache.mode import Mode
 
 from cache.tests.conftest import StartDrydock
 from cache.tests.harness import ASSETS, PAGES, Drydock

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from drydock_cache.corporate import CorporateProxy
-from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.mode import Mode
 from drydock_cache.routes import ProxyRoutes, Route
 from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 
 from cache.tests.harness import bytes_of, eventually, open_sockets
 from tests.upstream.pki import Authority

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from drydock_cache import upstream as under_test
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.errors import UpstreamError, UpstreamFailure
+from drydock_cache.upstream_settings import UpstreamSettings
 
 from cache.tests.test_upstream import client, get
 

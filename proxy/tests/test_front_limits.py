@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from drydock_cache.egress import Mode, UpstreamSettings
+from drydock_cache.mode import Mode
 from drydock_cache.policy import Policy
+from drydock_cache.upstream_settings import UpstreamSettings
 from drydock_proxy.front import front, opening, serving
 from drydock_proxy.listener import Listener
 from drydock_proxy.service import ServiceSettings, running

@@ -3,11 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.exchange import Exchange
+from drydock_cache.mode import Mode
 from drydock_cache.policy import Policy
 from drydock_cache.store import Store
 from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 from drydock_proxy.origin import CLIENT, REFUSAL, TOKEN, URL, Origin
 from drydock_proxy.tally import Tally
 

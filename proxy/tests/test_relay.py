@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 from drydock_proxy import relay as module
 from drydock_proxy.relay import Relay, Tunnel
 from drydock_proxy.tally import Tally

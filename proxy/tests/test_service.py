@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.errors import ConfigError, DrydockError
 from drydock_cache.policy import Policy
+from drydock_cache.upstream_settings import UpstreamSettings
 from drydock_proxy.listener import Listener
 from drydock_proxy.service import ServiceSettings, running
 

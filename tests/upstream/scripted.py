@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -94,11 +95,11 @@ class Upstream:
 
     def wait_for(self, path: str, count: int = 1, seconds: float = 10) -> None:
         """Wait until a path was asked for `count` times; raise TimeoutError after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while self.count(path) < count:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{path}: expected {count} requests within {seconds} s, saw {self.count(path)}")
-            time.sleep(0.01)
+        _wait(lambda: self.count(path), count, f"requests for {path}", seconds)
+
+    def wait_for_handshakes(self, count: int = 1, seconds: float = 10) -> None:
+        """Wait until TLS began or failed on `count` connections, which a client may know first; raise TimeoutError."""
+        _wait(lambda: len(self.log.handshakes), count, "handshakes", seconds)
 
     def write_ca(self, path: Path) -> Path:
         """Write the root that its certificates lead to, and return the path."""
@@ -111,6 +112,14 @@ class Upstream:
                 return None
             self._asked[request.path] += 1
             return resource, self._asked[request.path]
+
+
+def _wait(seen: Callable[[], int], count: int, what: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while seen() < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"expected {count} {what} within {seconds} s, saw {seen()}")
+        time.sleep(0.01)
 
 
 def _port(listener: Listener) -> int:

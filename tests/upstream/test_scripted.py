@@ -38,6 +38,7 @@ def test_a_name_without_certificate_is_refused_and_counted(upstream: Upstream, t
     answer = curl(tmp_path, "--insecure", "--resolve", f"{other}:127.0.0.1", f"https://{other}/")
     assert answer.code == TLS_FAILED
     assert upstream.connections == 1
+    upstream.wait_for_handshakes()
     assert upstream.log.handshakes[0].error is not None
     assert upstream.requests == []
 

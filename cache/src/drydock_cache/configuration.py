@@ -8,13 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from drydock_cache.corporate import CorporateProxy
-from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.errors import ConfigError
 from drydock_cache.limits import LIMITS_TABLE, read_limits
+from drydock_cache.mode import Mode
 from drydock_cache.policy import Policy, RegistryHosts
 from drydock_cache.routes import ProxyRoutes, Route
 from drydock_cache.sources.registries import read_registries
 from drydock_cache.sources.registry import Registry, RegistryKind
+from drydock_cache.upstream_settings import UpstreamSettings
 
 UPSTREAM_TABLE = "upstream"
 _TABLES = (UPSTREAM_TABLE, LIMITS_TABLE)

@@ -5,51 +5,25 @@ nothing), the place of `--resolve`, the counter of upstream connections, and whe
 """
 
 import ssl
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore
 
-from drydock_cache import addresses
 from drydock_cache.corporate import CorporateProxy
 from drydock_cache.errors import UpstreamError, UpstreamFailure
 from drydock_cache.interim import overhear
-from drydock_cache.limits import Limits
-from drydock_cache.mode import Mode as Mode  # and for those who set egress up
+from drydock_cache.mode import Mode
 from drydock_cache.name_lookup import look_up
 from drydock_cache.proxy_account import ProxyAccounts, Turn
-from drydock_cache.routes import ProxyRoutes
 from drydock_cache.tcp_stream import TcpStream
 from drydock_cache.tls_stream import TlsStream
+from drydock_cache.upstream_settings import UpstreamSettings
 
 _MAX_ADDRESSES = 4
 _NEXT_ADDRESS_SECONDS = 2.0
 _STATUS_LINE = len("HTTP/1.1 407")
-
-
-@dataclass(frozen=True)
-class UpstreamSettings:
-    """How upstream is reached.
-
-    `resolve` maps a host name to the (address or name, port) that is connected to instead, whatever DNS says; such places
-    are exempt from the address guard. `private_hosts` may resolve to private addresses, as a company's mirrors do.
-    `credentials` is the file with users and passwords for proxies; `authenticator` logs in at the company's proxy for us.
-    """
-
-    mode: Mode = Mode.ONLINE
-    routes: ProxyRoutes = field(default_factory=ProxyRoutes)
-    ca_files: tuple[Path, ...] = ()
-    resolve: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    private_hosts: frozenset[str] = frozenset()
-    limits: Limits = field(default_factory=Limits)
-    credentials: Path | None = None
-    authenticator: CorporateProxy | None = None
-
-    def refusal(self, host: str, address: str) -> str | None:
-        """Say why no connection for `host` may go to this numeric address, or return None when one may."""
-        return addresses.forbidden(address, private_allowed=host in self.private_hosts)
 
 
 @dataclass

@@ -14,12 +14,12 @@ from drydock_cache.assets import asset_request, judge_asset
 from drydock_cache.blobs import BlobDamagedError, BlobMissingError, VerifiedBlob
 from drydock_cache.checked import asked_whole, checked
 from drydock_cache.download import Head
-from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError, DrydockError, UpstreamError, UpstreamFailure, damaged, mask_credentials
 from drydock_cache.fetch import Fetcher
 from drydock_cache.freshness import request_directives
 from drydock_cache.index import Expected, StoredResponse
 from drydock_cache.keys import normalise_url
+from drydock_cache.mode import Mode
 from drydock_cache.pages import Pages
 from drydock_cache.policy import Action, Decision, Policy
 from drydock_cache.store import Store

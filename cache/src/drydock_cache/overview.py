@@ -72,7 +72,7 @@ def overview(store: Store, lock: Lock) -> Overview:
     return Overview(tuple(rows), sum(sizes.values()), at)
 
 
-def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], lock: Lock, sizes: dict[str, int]) -> list[Row]:
+def count(responses: Sequence[LightRow], present: Set[str], verified: Set[str], lock: Lock, sizes: dict[str, int]) -> list[Row]:
     """Group stored responses by kind and Worker; `present` and `verified` have digests in hexadecimal, `sizes` is filled in."""
     rows: dict[tuple[str, str], Row] = {}
 
@@ -80,6 +80,12 @@ def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], 
         key = (kind, ", ".join(workers) or "-")
         return rows.get(key) or rows.setdefault(key, Row(*key))
 
+    # All at once, since the differences are few: a look for each response would take longer than all else.
+    sizes.update((digest, size) for _, _, digest, size, _ in responses)
+    gone = sizes.keys() - present
+    for digest in gone:
+        del sizes[digest]
+    unverified = sizes.keys() - verified
     unlocked: dict[str, Row] = {}
     assets = {asset.url: asset for asset in lock.assets}
     found = set()
@@ -90,17 +96,15 @@ def count(responses: Iterable[LightRow], present: Set[str], verified: Set[str], 
             row = unlocked.get(kind) or unlocked.setdefault(kind, row_of(kind))
         else:
             row = row_of(asset.kind, asset.workers)
-            if asset.digest.hex == digest and digest in present:
+            if asset.digest.hex == digest and digest not in gone:
                 row.locked += 1
                 found.add(url)
-        if digest not in present:
+        if digest in gone:
             row.missing += 1
             continue
         row.count += 1
         row.size += size
-        sizes[digest] = size
-        if digest in verified:
-            row.verified += 1
+        row.verified += digest not in unverified
         if last_used > row.last_used:
             row.last_used = last_used
     for asset in assets.values():

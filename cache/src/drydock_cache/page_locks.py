@@ -2,26 +2,16 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from drydock_cache.blobs import BlobDamagedError, BlobMissingError
 from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure
 from drydock_cache.fetch import Fetcher
 from drydock_cache.index import StoredResponse
 from drydock_cache.locked import LockedPage
 from drydock_cache.pages import page_request, sent_headers
 from drydock_cache.policy import Action, Policy
+from drydock_cache.presence import FetchedPage, has_page
 from drydock_cache.store import Store
-
-
-@dataclass(frozen=True)
-class FetchedPage:
-    """The result for one locked page: whether it was fetched, or the error that says why its bytes are not here."""
-
-    page: LockedPage
-    fetched: bool
-    error: DrydockError | None = None
 
 
 def used_pages(store: Store, policy: Policy, since: float = 0.0) -> list[LockedPage]:
@@ -70,7 +60,7 @@ async def fetch_pages(store: Store, fetcher: Fetcher, pages: Iterable[LockedPage
     results = []
     for page in pages:
         try:
-            present = await asyncio.to_thread(_is_present, store, page)
+            present = await asyncio.to_thread(has_page, store, page)
             if not present:
                 await _fetch(fetcher, page)
             results.append(FetchedPage(page, fetched=not present))
@@ -98,11 +88,3 @@ async def _fetch(fetcher: Fetcher, page: LockedPage) -> None:
             "Bring the snapshot from where it was locked (drydock export there, drydock import here), or lock the page "
             "as it is now: drydock lock --update-pages",
         )
-
-
-def _is_present(store: Store, page: LockedPage) -> bool:
-    try:
-        store.blobs.open(page.digest).close()
-    except (BlobMissingError, BlobDamagedError):
-        return False
-    return True

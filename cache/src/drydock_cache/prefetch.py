@@ -3,44 +3,23 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from drydock_cache.assets import asset_request
-from drydock_cache.blobs import BlobDamagedError, BlobMissingError
 from drydock_cache.download import Download, FetchRequest
 from drydock_cache.errors import DrydockError, StoreError, UpstreamError, UpstreamFailure
 from drydock_cache.fetch import Fetcher
-from drydock_cache.index import Expected, StoredResponse
-from drydock_cache.integrity import integrity_mismatch
+from drydock_cache.index import StoredResponse
 from drydock_cache.keys import normalise_url
 from drydock_cache.lines import Lines
 from drydock_cache.plan import Asset
+from drydock_cache.presence import Outcome, Prefetched, check, expect_all, present
 from drydock_cache.store import Store
 
 _TICK_SECONDS = 0.1
 
 type Watch = Callable[[Asset, int, int | None], None]
-
-
-class Outcome(StrEnum):
-    """What became of an asset."""
-
-    PRESENT = "present"
-    FETCHED = "fetched"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Prefetched:
-    """The result for one asset: its size in bytes where it is in the store, seconds that it took, the error if it is not."""
-
-    asset: Asset
-    outcome: Outcome
-    size: int = 0
-    seconds: float = 0.0
-    error: DrydockError | None = None
 
 
 class _DividedError(Exception):
@@ -52,9 +31,7 @@ async def prefetch(store: Store, fetcher: Fetcher, assets: Sequence[Asset], watc
 
     What the plan knows of an asset is written down first, so that the proxy holds every later answer to it as well.
     """
-    for asset in assets:
-        if asset.digest:
-            await asyncio.to_thread(store.index.expect, normalise_url(asset.url), Expected(asset.digest, asset.size))
+    await asyncio.to_thread(expect_all, store, assets)
     lines = Lines()
 
     async def one(asset: Asset) -> Prefetched:
@@ -68,7 +45,7 @@ async def _prefetch(store: Store, fetcher: Fetcher, asset: Asset, watch: Watch, 
     started = time.monotonic()
     try:
         url = normalise_url(asset.url)
-        if (size := await asyncio.to_thread(_present, store, url, asset)) is not None:
+        if (size := await asyncio.to_thread(present, store, asset)) is not None:
             return Prefetched(asset, Outcome.PRESENT, size)
         expected = await asyncio.to_thread(store.index.expected, url)
         request = asset_request(url, expected)
@@ -86,7 +63,7 @@ async def _fetch(store: Store, fetcher: Fetcher, asset: Asset, request: FetchReq
     download, _ = fetcher.join(request)
     try:
         stored = await _follow(download, asset, watch)
-        await asyncio.to_thread(_check, store, stored, asset)
+        await asyncio.to_thread(check, store, stored, asset)
     except UpstreamError as error:
         stopped = download.task is not None and download.task.cancelled()
         if download.ahead is not None and not stopped:
@@ -100,32 +77,6 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:  # what is wrong with it is the result of its asset
         return ""
-
-
-def _present(store: Store, url: str, asset: Asset) -> int | None:
-    """Return the size of the asset when its bytes are in the store and are right."""
-    stored = store.find(url)
-    if stored is None or stored.status != 200:
-        return None
-    try:
-        _check(store, stored, asset)
-    except (BlobDamagedError, BlobMissingError, UpstreamError):
-        return None
-    return stored.blob.size
-
-
-def _check(store: Store, stored: StoredResponse, asset: Asset) -> None:
-    """Compare stored bytes with the lock's integrity; forget them and raise UpstreamError when they are others."""
-    with store.read(stored) as blob:
-        found = integrity_mismatch(asset.integrity, blob)
-    if found:
-        store.forget(stored)
-        raise UpstreamError(
-            UpstreamFailure.DIGEST_MISMATCH,
-            f"The upstream of {asset.url} sent other bytes than the lock names: expected {asset.integrity}, found {found}; "
-            "they were not kept.",
-            "Find out who answers for that host: a proxy that alters downloads, or a release that was replaced.",
-        )
 
 
 async def _follow(download: Download, asset: Asset, watch: Watch) -> StoredResponse:

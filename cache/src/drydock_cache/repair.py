@@ -13,7 +13,8 @@ from drydock_cache.keys import CacheKey
 from drydock_cache.locked import Lock
 from drydock_cache.plan import Asset, AssetKind
 from drydock_cache.policy import Action, Policy
-from drydock_cache.prefetch import Prefetched, Watch, prefetch
+from drydock_cache.prefetch import Watch, prefetch
+from drydock_cache.presence import Prefetched
 from drydock_cache.store import Store
 
 _IMPORT = "Bring it in with: drydock import FILE"

@@ -13,7 +13,7 @@ import httpcore
 import httpx
 
 from drydock_cache.corporate import CorporateProxy, Hop, Hops
-from drydock_cache.egress import ConnectionCount, Egress, ProxyAwayError, UpstreamSettings, forbidden_address, offline
+from drydock_cache.egress import ConnectionCount, Egress, ProxyAwayError, forbidden_address, offline
 from drydock_cache.errors import UpstreamError, UpstreamFailure, mask_credentials
 from drydock_cache.interim import Ear, Tell, listening
 from drydock_cache.mode import Mode
@@ -24,6 +24,7 @@ from drydock_cache.proxy_account import ProxyAccounts
 from drydock_cache.signer import Signers
 from drydock_cache.trust import Trust
 from drydock_cache.upstream_errors import UntrustedError, translate
+from drydock_cache.upstream_settings import UpstreamSettings
 from drydock_cache.ways_out import WaysOut
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import drydock_cache
 import pytest
 from drydock_cache.errors import DrydockError
 from drydock_cache.sources.asking import hold_interview
-from drydock_cache.sources.interview import Question, Transcript
+from drydock_cache.sources.question import Question, Transcript
 
 _SOURCE = Path(__file__).parents[2] / "src"
 _FETCH = """
@@ -135,7 +135,7 @@ def test_nothing_is_left_when_the_one_who_asks_is_ended(ending: signal.Signals, 
     asks = f"""
 import sys
 from drydock_cache.sources.asking import hold_interview
-from drydock_cache.sources.interview import Question
+from drydock_cache.sources.question import Question
 code = "import os, time; open({str(tmp_path / "pid")!r}, 'w').write(str(os.getpid())); time.sleep(600)"
 hold_interview(Question((sys.executable, "-c", code), {{}}, 60))
 """
@@ -166,7 +166,7 @@ import sys
 from pathlib import Path
 from drydock_cache.errors import DrydockError
 from drydock_cache.sources.asking import hold_interview
-from drydock_cache.sources.interview import Question
+from drydock_cache.sources.question import Question
 before = Path("/etc/resolv.conf").read_bytes()
 try:
     print(hold_interview(Question((sys.executable, "program.py"), {{"program.py": {_FETCH!r}}}, 10)).urls)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DrydockError
-from drydock_cache.sources.interview import Transcript
+from drydock_cache.sources.question import Transcript
 from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime, read_transcript, runtime_date, runtime_name
 from drydock_cache.sources.wrangler_config import RuntimeChoice
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from drydock_cache import terminal
 from drydock_cache.configuration import load_policy, upstream_settings
-from drydock_cache.egress import Mode
+from drydock_cache.mode import Mode
 from drydock_cache.options import (
     ConfigOption,
     LockOption,

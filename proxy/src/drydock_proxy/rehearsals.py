@@ -5,10 +5,10 @@ import time
 from importlib.metadata import version
 
 from aiohttp import web
-from drydock_cache.egress import Mode
 from drydock_cache.exchange import Exchange
 from drydock_cache.lock_format import render_lock
 from drydock_cache.locked import REHEARSED, Lock, LockedAsset
+from drydock_cache.mode import Mode
 from drydock_cache.overview import asset_kind
 from drydock_cache.page_locks import used_pages
 from drydock_cache.policy import Policy

@@ -10,11 +10,11 @@ import typer
 from drydock_cache import terminal
 from drydock_cache.client_environment import client_variables
 from drydock_cache.configuration import load_policy, upstream_settings
-from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError
 from drydock_cache.lock_adding import add_to_lock
 from drydock_cache.lock_format import parse_lock
 from drydock_cache.lockfile import DEFAULT_LOCK, lock_paths, read_locks
+from drydock_cache.mode import Mode
 from drydock_cache.options import ConfigOption, ResolveOption, StoreOption, UpstreamCaOption
 
 from drydock_proxy.admission import read_token

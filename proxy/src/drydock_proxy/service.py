@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drydock_cache.egress import UpstreamSettings
+from drydock_cache.upstream_settings import UpstreamSettings
 from drydock_cache.errors import ConfigError, StoreError
 from drydock_cache.exchange import Exchange
 from drydock_cache.following import LockConflictError, follow

@@ -19,8 +19,8 @@ from drydock_cache.doctor.report import Report, secrets_of
 from drydock_cache.doctor.settings import judge_settings
 from drydock_cache.doctor.targets import targets, wildcards
 from drydock_cache.doctor.worker import judge_worker
-from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError
+from drydock_cache.mode import Mode
 from drydock_cache.options import (
     ConfigOption,
     JsonOption,

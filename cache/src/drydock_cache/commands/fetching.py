@@ -1,22 +1,16 @@
 """What warm and lock share: assets and locked pages are brought into the store, with progress on the terminal."""
 
-import asyncio
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack
-from pathlib import PurePosixPath
+from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 from drydock_cache import terminal
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.errors import ConfigError
-from drydock_cache.fetch import Fetcher
 from drydock_cache.locked import LockedPage
-from drydock_cache.page_locks import FetchedPage, fetch_pages
 from drydock_cache.plan import Asset
 from drydock_cache.policy import Action, Policy
-from drydock_cache.prefetch import Outcome, Prefetched, prefetch
+from drydock_cache.presence import FetchedPage, Outcome, Prefetched, expect_all, has_page, look
 from drydock_cache.store import Store
-from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 
 
 def fetch_all(
@@ -25,7 +19,18 @@ def fetch_all(
     """Fetch what the store does not have yet; raise StoreError when it cannot be written."""
     if store.read_only:
         raise store.read_only
-    return asyncio.run(_fetch_all(store, settings, assets, pages))
+    expect_all(store, assets)
+    found = look(store, assets)
+    absent = [asset for asset, one in zip(assets, found, strict=True) if one is None]
+    absent_pages = [page for page in pages if not has_page(store, page)]
+    if not absent and not absent_pages:
+        return [one for one in found if one], [FetchedPage(page, fetched=False) for page in pages]
+    # Imported here: whatever speaks to upstream takes longer to import than all that a warm start does.
+    from drydock_cache.commands.downloading import download_all
+
+    downloaded, new_pages = download_all(store, settings, absent, absent_pages)
+    rest, new = iter(downloaded), {one.page: one for one in new_pages}
+    return [one or next(rest) for one in found], [new.get(page) or FetchedPage(page, fetched=False) for page in pages]
 
 
 def report(command: str, assets: Collection[Prefetched], pages: Collection[FetchedPage]) -> bool:
@@ -49,30 +54,3 @@ def check_allowed(policy: Policy, asset: Asset) -> None:
     decision = policy.request(parts.hostname or "", port, parts.path)
     if decision.action is not Action.PIN:
         raise ConfigError(f"{asset.url} is not an asset by the policy: {decision.reason}.", decision.mend)
-
-
-async def _fetch_all(
-    store: Store, settings: UpstreamSettings, assets: Sequence[Asset], pages: Collection[LockedPage]
-) -> tuple[list[Prefetched], list[FetchedPage]]:
-    async with AsyncExitStack() as stack:
-        upstream = Upstream(settings, store.root)
-        stack.push_async_callback(upstream.aclose)
-        fetcher = Fetcher(store, upstream)
-        stack.push_async_callback(fetcher.aclose)
-        reports: dict[Asset, Callable[[int, int | None], None]] = {}
-        with terminal.download_display() as display:
-
-            def watch(asset: Asset, done: int, total: int | None) -> None:
-                if asset not in reports:
-                    reports[asset] = display.begin(_name(asset), total)
-                reports[asset](done, total)
-
-            results = await prefetch(store, fetcher, assets, watch)
-            for found in results:
-                if found.outcome is Outcome.FETCHED:
-                    display.end(f"fetched {_name(found.asset)}: {found.size:,} bytes in {found.seconds:.1f} s")
-            return results, await fetch_pages(store, fetcher, pages)
-
-
-def _name(asset: Asset) -> str:
-    return PurePosixPath(urlsplit(asset.url).path).name or asset.url

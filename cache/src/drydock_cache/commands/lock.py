@@ -12,15 +12,15 @@ import typer
 
 from drydock_cache import terminal
 from drydock_cache.commands.fetching import check_allowed, fetch_all, report
-from drydock_cache.commands.plan import WorkerdOption, WorkersArgument, find_workerd, read_plan
+from drydock_cache.commands.planned import WorkerdOption, WorkersArgument, chosen_plan
 from drydock_cache.configuration import load_policy, registry_names, upstream_settings
-from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.errors import ConfigError, UpstreamError, UpstreamFailure
 from drydock_cache.following import LockConflictError, follow, refuse_conflicts
 from drydock_cache.keys import normalise_url
 from drydock_cache.lock_format import render_lock
 from drydock_cache.locked import Lock, LockedAsset, host_of
 from drydock_cache.lockfile import DEFAULT_LOCK, Locks, lock_paths, read_locks, registry_lock, split_lock, write_lock
+from drydock_cache.mode import Mode
 from drydock_cache.options import (
     AcceptOlderOption,
     AcceptOption,
@@ -30,9 +30,10 @@ from drydock_cache.options import (
     UpstreamCaOption,
 )
 from drydock_cache.page_locks import used_pages
-from drydock_cache.plan import Asset, AssetKind, Plan, make_plan
+from drydock_cache.plan import Asset, AssetKind, Plan
 from drydock_cache.relock import changes, decided, locked_asset, merged_pages, outdated, planned_asset, wanted_assets
 from drydock_cache.store import Store
+from drydock_cache.upstream_settings import UpstreamSettings
 
 _OTHER_BYTES = (UpstreamFailure.DIGEST_MISMATCH, UpstreamFailure.TOO_LARGE)
 
@@ -70,7 +71,7 @@ def lock(
     if not (plan or workers or (not check and (url or before.digests()))):
         what = "check the lock against" if check else "lock"
         raise ConfigError(f"There is nothing to {what}.", "Name Workers' folders, such as workers/hello, or give --plan FILE.")
-    planned = read_plan(plan) if plan else make_plan(workers, find_workerd(workerd)) if workers else None
+    planned = chosen_plan(plan, workers, workerd)
     wanted = _wanted(planned, before.lock, url or ())
     registries = registry_names(os.environ, workers or ())
     if check:

@@ -1,21 +1,15 @@
 """`drydock plan`: ask the runtime, pywrangler and the lock files what the Workers need, and write it down as JSON."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from drydock_cache import terminal
+from drydock_cache.commands.planned import WorkerdOption, WorkersArgument, find_workerd
 from drydock_cache.errors import ConfigError
-from drydock_cache.plan import Plan, make_plan, plan_from_json, plan_to_json
-
-WorkersArgument = Annotated[
-    list[Path] | None, typer.Argument(metavar="WORKER…", help="The Workers' folders.", show_default=False)
-]
-WorkerdOption = Annotated[
-    Path | None, typer.Option(envvar="DRYDOCK_WORKERD", help="The workerd to ask; the one on PATH by default.")
-]
+from drydock_cache.plan import plan_to_json
+from drydock_cache.planning import make_plan
 
 
 def plan(
@@ -39,23 +33,3 @@ def plan(
         raise ConfigError(
             f"The plan cannot be written to {output}: {error.strerror}.", "Name another place with --output FILE."
         ) from None
-
-
-def find_workerd(named: Path | None) -> Path:
-    """Return the workerd to ask; raise ConfigError when there is none."""
-    found = named or (Path(path) if (path := shutil.which("workerd")) else None)
-    if found is None or not found.is_file():
-        where = f"{found} is no file" if found else "none is on PATH"
-        raise ConfigError(
-            f"There is no workerd to ask: {where}.",
-            "Name it with --workerd FILE, such as node_modules/@cloudflare/workerd-linux-64/bin/workerd",
-        )
-    return found
-
-
-def read_plan(path: Path) -> Plan:
-    """Read a plan from its file; raise ConfigError when it cannot be read."""
-    try:
-        return plan_from_json(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise ConfigError(f"The plan {path} cannot be read: {error.strerror}.", "Write it with: drydock plan") from None

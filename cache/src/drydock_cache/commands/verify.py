@@ -14,9 +14,9 @@ import typer
 
 from drydock_cache import terminal
 from drydock_cache.configuration import load_policy, upstream_settings
-from drydock_cache.egress import Mode, UpstreamSettings
 from drydock_cache.fetch import Fetcher
 from drydock_cache.locked import Lock
+from drydock_cache.mode import Mode
 from drydock_cache.options import (
     ConfigOption,
     JsonOption,
@@ -32,6 +32,7 @@ from drydock_cache.policy import Policy
 from drydock_cache.repair import Repaired, mend, put_aside
 from drydock_cache.store import Store
 from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 from drydock_cache.verify import Report
 from drydock_cache.verify import verify as verify_store
 

@@ -11,13 +11,13 @@ import typer
 
 from drydock_cache import terminal
 from drydock_cache.commands.fetching import check_allowed, fetch_all, report
-from drydock_cache.commands.plan import WorkerdOption, WorkersArgument, find_workerd, read_plan
+from drydock_cache.commands.planned import WorkerdOption, WorkersArgument, chosen_plan
 from drydock_cache.configuration import load_policy, upstream_settings
-from drydock_cache.egress import Mode
 from drydock_cache.errors import ConfigError
 from drydock_cache.following import LockConflictError, follow
 from drydock_cache.keys import normalise_url
 from drydock_cache.lockfile import Locks
+from drydock_cache.mode import Mode
 from drydock_cache.options import (
     AcceptOlderOption,
     AcceptOption,
@@ -28,7 +28,7 @@ from drydock_cache.options import (
     UpstreamCaOption,
     chosen_locks,
 )
-from drydock_cache.plan import Asset, AssetKind, Plan, make_plan
+from drydock_cache.plan import Asset, AssetKind, Plan
 from drydock_cache.relock import decided, planned_asset
 from drydock_cache.store import Store
 
@@ -50,7 +50,7 @@ def warm(
     """Fetch everything that assets.lock names, and that the Workers' runtime will ask for, checked, into the store."""
     policy, _ = load_policy(config, os.environ)
     locks = chosen_locks(config, lock)
-    planned = read_plan(plan) if plan else make_plan(workers, find_workerd(workerd)) if workers else Plan((), ())
+    planned = chosen_plan(plan, workers, workerd) or Plan((), ())
     extra = tuple(Asset(text, AssetKind.OTHER, None, None, "named on the command line", "") for text in url or ())
     wanted = _bound((*planned.assets, *extra), locks)
     notes = [*planned.notes, *_unlocked(planned.assets, locks)]

@@ -21,11 +21,11 @@ from drydock_cache.doctor.names import NO_SUCH_NAME, judge_names
 from drydock_cache.doctor.seen import Answer, HostSeen, Stage, Target, Trouble
 from drydock_cache.doctor.way import NAME_SECONDS, Ways
 from drydock_cache.doctor.ways_out import judge_pac, judge_way
-from drydock_cache.egress import UpstreamSettings
 from drydock_cache.errors import UpstreamError
 from drydock_cache.mode import Mode
 from drydock_cache.name_lookup import look_up
 from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 
 type Watch = Callable[[int, int], None]
 

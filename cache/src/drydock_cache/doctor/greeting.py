@@ -9,10 +9,11 @@ from drydock_cache import trust
 from drydock_cache.corporate import CorporateProxy
 from drydock_cache.doctor.accounts import ProxySeen
 from drydock_cache.doctor.seen import Target, reason_of, trouble_of
-from drydock_cache.egress import ConnectionCount, Egress, UpstreamSettings
+from drydock_cache.egress import ConnectionCount, Egress
 from drydock_cache.errors import UpstreamError
 from drydock_cache.proxy_account import login_remedy
 from drydock_cache.upstream_errors import without_ticket
+from drydock_cache.upstream_settings import UpstreamSettings
 
 _SECONDS = 5.0
 _SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z][\w-]*)(?=\s|,|$)")

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from drydock_cache.errors import DrydockError
-from drydock_cache.sources.interview import Question, Transcript
+from drydock_cache.sources.question import Question, Transcript
 
 _GRACE_SECONDS = 5.0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from drydock_cache.digest import Digest
 from drydock_cache.errors import DrydockError
 from drydock_cache.sources.asking import hold_interview
-from drydock_cache.sources.interview import Question, Transcript
+from drydock_cache.sources.question import Question, Transcript
 from drydock_cache.sources.wrangler_config import RuntimeChoice
 
 DEFAULT_SECONDS = 20.0  # a question takes about 0.3 s; an emulated or busy machine gets patience
