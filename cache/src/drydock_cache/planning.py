@@ -3,19 +3,25 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from drydock_cache.errors import ConfigError
 from drydock_cache.plan import Asset, AssetKind, Plan
-from drydock_cache.sources.interpreters import ask_pywrangler
+from drydock_cache.sources.interpreters import SyncNeeds, ask_pywrangler
 from drydock_cache.sources.npm_lock import NpmPlatform, read_npm_lock
 from drydock_cache.sources.npm_registry import registry_map
 from drydock_cache.sources.pylock import read_pylock
 from drydock_cache.sources.registries import read_registries
 from drydock_cache.sources.registry import RegistryKind
-from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime, runtime_name
+from drydock_cache.sources.runtime import RuntimeNeeds, runtime_name
+from drydock_cache.sources.runtime_answers import RuntimeAnswers
 from drydock_cache.sources.wrangler_config import RuntimeChoice, WranglerConfig, read_wrangler_config
+
+# pywrangler and a runtime, or two runtimes: each is a process of its own.
+_AT_ONCE = 2
 
 
 def make_plan(
@@ -24,27 +30,34 @@ def make_plan(
     environ: Mapping[str, str] | None = None,
     machine: NpmPlatform | None = None,
     pylocks: Path | None = None,
+    answers: RuntimeAnswers | None = None,
 ) -> Plan:
     """Ask the runtime, pywrangler, uv and the lock files what the Workers in these folders need.
 
     `environ` (the process's own by default) and `machine` say for which clients and which platform. A Worker's pylock.toml
-    lies in its folder, or in `pylocks` as FOLDER.toml, where its folder is not where it was synced. Reaches nothing outside.
+    lies in its folder, or in `pylocks` as FOLDER.toml, where its folder is not where it was synced. `answers` are those that
+    runtimes gave before. Reaches nothing outside.
     Raises DrydockError for a folder that is no Worker, a lock that cannot be read, or a runtime that cannot be asked.
     """
     environ = os.environ if environ is None else environ
-    answers: dict[RuntimeChoice, RuntimeNeeds] = {}
+    answers = answers or RuntimeAnswers()
+    configs = [read_wrangler_config(folder) for folder in workers]
+    python = [(config, folder) for config, folder in zip(configs, workers, strict=True) if config.is_python]
+    choices = dict.fromkeys(choice for config, _ in python for choice in config.runtime_choices())
+    syncing = [folder for _, folder in python if _has_dependencies(folder / "pyproject.toml")]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = pool.submit(ask_pywrangler, syncing, environ)
+        runtimes = dict(zip(choices, pool.map(partial(answers.ask, workerd), choices), strict=True))
+        syncs = dict(zip(syncing, asked.result(), strict=True))
     assets: list[Asset] = []
     notes: list[str] = []
     unresolved: set[str] = set()
-    for folder in workers:
-        config = read_wrangler_config(folder)
-        if config.is_python:
-            for choice in config.runtime_choices():
-                if choice not in answers:
-                    answers[choice] = ask_runtime(workerd, choice)
-                assets += _runtime_assets(config, workerd, choice, answers[choice])
-                notes += answers[choice].notes
-            sync_assets, sync_notes, is_resolved = _sync_assets(config, folder, environ, pylocks)
+    for config, folder in zip(configs, workers, strict=True):
+        for choice in config.runtime_choices() if config.is_python else ():
+            assets += _runtime_assets(config, workerd, choice, runtimes[choice])
+            notes += runtimes[choice].notes
+        if folder in syncs:
+            sync_assets, sync_notes, is_resolved = _sync_assets(config, folder, syncs[folder], pylocks)
             assets += sync_assets
             notes += sync_notes
             unresolved |= set() if is_resolved else {config.name}
@@ -63,15 +76,9 @@ def _runtime_assets(config: WranglerConfig, workerd: Path, choice: RuntimeChoice
 
 
 def _sync_assets(
-    config: WranglerConfig, folder: Path, environ: Mapping[str, str], pylocks: Path | None
+    config: WranglerConfig, folder: Path, needs: SyncNeeds, pylocks: Path | None
 ) -> tuple[list[Asset], list[str], bool]:
-    """What pywrangler sync downloads, notes, and whether the packages are known.
-
-    Nothing without dependencies, since the worker image brings the runtime's SDK itself.
-    """
-    if not _has_dependencies(folder / "pyproject.toml"):
-        return [], [], True
-    needs = ask_pywrangler(folder, environ)
+    """What pywrangler sync downloads, notes, and whether the packages are known."""
     reason = f"pywrangler {needs.tool_version} sync runs Python {needs.python_version}"
     assets = [Asset(url, AssetKind.INTERPRETER, None, None, reason, config.name) for url in needs.archives]
     notes = list(needs.notes)
@@ -96,6 +103,7 @@ def _sync_assets(
 
 
 def _has_dependencies(manifest: Path) -> bool:
+    """Say whether pywrangler sync has anything to do: the worker image brings the runtime's SDK itself."""
     if not manifest.is_file():
         return False
     try:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from drydock_cache.errors import ConfigError
+from drydock_cache.sources import python_indexes
 from drydock_cache.sources.registries import read_registries, render_baked
 from drydock_cache.sources.registry import BAKED_VARIABLE, Registry, RegistryKind, strip_credentials
 
@@ -182,6 +183,36 @@ def test_without_configuration_npm_tells_its_default(home: Path) -> None:
     (registry,) = read_registries([NPM], _environ(home, PATH=os.environ["PATH"], npm_config_globalconfig=os.devnull))
     assert registry.index_url.startswith("https://")
     assert registry.hosts == (urlsplit(registry.index_url).hostname,)
+
+
+def test_a_pip_whose_parts_have_other_names_is_asked_by_its_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own index is then not known: a setting, or a file, must say it."""
+    venv = home / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    monkeypatch.setattr(sys, "executable", str(venv / "bin/python"))
+    monkeypatch.setattr(python_indexes, "find_spec", lambda _name: object())
+    (packages,) = venv.glob("lib/python3*/site-packages")
+    _put(packages / "pip/__init__.py", "")
+    _put(packages / "pip/__main__.py", "print(\"global.index-url='https://p.example.com/simple'\")")
+    assert _urls(PYTHON, _environ(home)) == ["https://p.example.com/simple"]
+
+
+def test_no_interpreter_is_started_twice_for_one_question(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PATH leads to the same file by several ways, and our own environment without pip lies on it, too."""
+    started = home / "started"
+    script = _put(home / "real/python3.14", f"#!/bin/sh\necho x >>{started}\nexit 1\n")
+    script.chmod(0o755)
+    for folder in ("bin", "local"):
+        (home / folder).mkdir()
+        (home / folder / "python3").symlink_to(script)
+    monkeypatch.setattr(sys, "executable", str(home / "bin/python3"))
+    monkeypatch.setattr(python_indexes, "find_spec", lambda _name: None)
+    environ = _environ(home, PATH=f"{home}/bin:{home}/local", UV_DEFAULT_INDEX="https://a.example.com/")
+    assert _urls(PYTHON, environ) == ["https://a.example.com/"]
+    assert not started.exists()
+    monkeypatch.setattr(python_indexes, "find_spec", lambda _name: object())
+    assert _urls(PYTHON, environ) == ["https://a.example.com/"]
+    assert started.read_text().split() == ["x"] * 2  # once for each of the two ways to ask
 
 
 # ---- Neither configuration nor client -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from drydock_cache.commands.planned import WorkerdOption, WorkersArgument, find_
 from drydock_cache.errors import ConfigError
 from drydock_cache.plan import plan_to_json
 from drydock_cache.planning import make_plan
+from drydock_cache.sources.runtime_answers import RuntimeAnswers
 
 
 def plan(
@@ -19,11 +20,14 @@ def plan(
     pylocks: Annotated[
         Path | None, typer.Option(help="Where FOLDER.toml is the pylock.toml of a Worker whose folder has none.")
     ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="Keep here what a runtime answered, and ask it again only when it is another.")
+    ] = None,
 ) -> None:
     """Write what the Workers need before they start as JSON; reaches nothing outside."""
     if not workers:
         raise ConfigError("There is nothing to plan for.", "Name one or more Workers' folders: drydock plan workers/hello")
-    text = plan_to_json(make_plan(workers, find_workerd(workerd), pylocks=pylocks))
+    text = plan_to_json(make_plan(workers, find_workerd(workerd), pylocks=pylocks, answers=RuntimeAnswers(answers)))
     if output is None:
         terminal.result(text.rstrip("\n"))
         return

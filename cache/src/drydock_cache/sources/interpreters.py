@@ -1,9 +1,12 @@
 """Which Python interpreters `pywrangler sync` downloads: pywrangler is asked for the version, uv for the address."""
 
+import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +14,31 @@ from drydock_cache.errors import DrydockError
 from drydock_cache.sources.registry import strip_credentials
 
 _SECONDS = 60.0
-# Functions that pywrangler's own sync calls; they read the wrangler configuration of the working directory.
+_AT_ONCE = 2
+# Functions that pywrangler's own sync calls; they read the wrangler configuration of the working directory, and remember it, so
+# that each folder is looked at by a process of its own. What is imported once serves all of them.
 _ASK_PYWRANGLER = """
-import json, sys, click
+import json, os, sys, click
 from importlib.metadata import version
 from pywrangler import utils
-try:
-    print(json.dumps([utils.get_python_version(), utils.get_uv_pyodide_interp_name(), utils.get_pyodide_index(),
-                      version("workers-py")]))
-except click.exceptions.Exit as refusal:
-    sys.exit(refusal.exit_code)  # the reason was logged
+for folder in sys.argv[1:]:
+    child = os.fork()
+    if child == 0:
+        code = 0
+        try:
+            os.chdir(folder)
+            print(json.dumps([utils.get_python_version(), utils.get_uv_pyodide_interp_name(), utils.get_pyodide_index(),
+                              version("workers-py")]), flush=True)
+        except click.exceptions.Exit as refusal:
+            code = refusal.exit_code  # the reason was logged
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        sys.exit(code)
 """
+# Of a project's settings for uv, those that no list of interpreters depends on.
+_NO_MATTER_OF_INTERPRETERS = {"sources", "package"}
 
 
 @dataclass(frozen=True)
@@ -39,33 +56,85 @@ class SyncNeeds:
     notes: tuple[str, ...] = ()
 
 
-def ask_pywrangler(folder: Path, environ: Mapping[str, str]) -> SyncNeeds:
-    """Ask pywrangler and uv what a sync of the Worker in `folder` downloads; nothing is downloaded for it.
+@dataclass(frozen=True)
+class _Answer:
+    """What pywrangler says of one folder: a Python version, uv's name of its Pyodide, an index, and its own version."""
+
+    python: str
+    interpreter: str
+    index: str
+    tool: str
+
+
+def ask_pywrangler(folders: Sequence[Path], environ: Mapping[str, str]) -> list[SyncNeeds]:
+    """Ask pywrangler and uv what a sync of each Worker's folder downloads; nothing is downloaded for it.
 
     `UV_PYODIDE_INSTALL_MIRROR` and uv's other settings in `environ` are honoured. Raises DrydockError when one of the two
-    programs is missing or answers in an unknown way.
+    programs is missing or answers in an unknown way. uv is asked once where nothing in the folders would change its answer.
     """
-    python = _python_of_pywrangler(environ)
-    # -I: a module in the Worker's folder must not pass for one of the standard library.
-    printed = _run([str(python), "-I", "-c", _ASK_PYWRANGLER], folder, environ, "pywrangler")
-    try:
-        version, interpreter, index, tool = json.loads(printed.splitlines()[-1])
-    except (ValueError, IndexError):
+    if not folders:
+        return []
+    answers = _ask_all(folders, environ)
+    questions = {(_scope_for_uv(folder), answer): folder.absolute() for folder, answer in zip(folders, answers, strict=True)}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        needs = dict(zip(questions, pool.map(lambda one: _needs(one[0][1], one[1], environ), questions.items()), strict=True))
+    return [needs[_scope_for_uv(folder), answer] for folder, answer in zip(folders, answers, strict=True)]
+
+
+def _ask_all(folders: Sequence[Path], environ: Mapping[str, str]) -> list[_Answer]:
+    # -I: a module in a Worker's folder must not pass for one of the standard library.
+    command = [
+        str(_python_of_pywrangler(environ)),
+        "-I",
+        "-c",
+        _ASK_PYWRANGLER,
+        *(str(folder.absolute()) for folder in folders),
+    ]
+    done = _call(command, folders[0], environ, "pywrangler")
+    found: list[_Answer] = []
+    for line in done.stdout.splitlines():
+        with contextlib.suppress(ValueError):  # what it logs stands between the answers
+            match json.loads(line):
+                case [str(python), str(interpreter), str(index), str(tool)]:
+                    found.append(_Answer(python, interpreter, index, tool))
+    if done.returncode != 0:
+        raise _failed(done, folders[min(len(found), len(folders) - 1)], "pywrangler")
+    if len(found) != len(folders):
         raise DrydockError(
-            f"pywrangler was asked which Python {folder} needs: expected four names, found {printed!r}."
-        ) from None
+            f"pywrangler was asked which Python {folders[0]} needs: expected four names for each of {len(folders)} folders, "
+            f"found {done.stdout!r}."
+        )
+    return found
+
+
+def _scope_for_uv(folder: Path) -> Path:
+    """Return the folder that uv's answer depends on: the parent, which others share, where this one has no settings or interpreters."""
+    manifest = folder / "pyproject.toml"
+    try:
+        tools = tomllib.loads(manifest.read_text(encoding="utf-8")).get("tool", {}) if manifest.is_file() else {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return folder
+    settings = set(tools.get("uv", {})) - _NO_MATTER_OF_INTERPRETERS
+    own = settings or any((folder / name).exists() for name in ("uv.toml", ".venv", ".python-version"))
+    return folder if own else folder.absolute().parent
+
+
+def _needs(answer: _Answer, folder: Path, environ: Mapping[str, str]) -> SyncNeeds:
     archives, notes = [], []
-    for name, request in (("Pyodide", interpreter), ("CPython", _native_request(version, folder, environ))):
-        if request is None:
-            continue
-        url = _download_url(request, folder, environ)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        pyodide = pool.submit(_download_url, answer.interpreter, folder, environ)
+        native = _native_request(answer.python, folder, environ)
+        urls = [("Pyodide", answer.interpreter, pyodide.result())]
+    if native is not None:
+        urls.append(("CPython", native, _download_url(native, folder, environ)))
+    for name, request, url in urls:
         if url is None:
             notes.append(f"uv knows no download of {name} for {request}; renew uv, or pywrangler sync will fail.")
         elif url.startswith("https://"):
             archives.append(strip_credentials(url))
         else:
             notes.append(f"uv takes {name} from {strip_credentials(url)}, which needs no fetching.")
-    return SyncNeeds(version, tuple(archives), index, tool, tuple(notes))
+    return SyncNeeds(answer.python, tuple(archives), answer.index, answer.tool, tuple(notes))
 
 
 def parse_downloads(text: str) -> str | None:
@@ -125,14 +194,22 @@ def _python_of_pywrangler(environ: Mapping[str, str]) -> Path:
 
 
 def _run(command: list[str], folder: Path, environ: Mapping[str, str], program: str) -> str:
+    done = _call(command, folder, environ, program)
+    if done.returncode != 0:
+        raise _failed(done, folder, program)
+    return done.stdout
+
+
+def _call(command: list[str], folder: Path, environ: Mapping[str, str], program: str) -> subprocess.CompletedProcess[str]:
     try:
         # Colour and terminal width make no difference in JSON; what pywrangler logs goes to both streams.
-        done = subprocess.run(
+        return subprocess.run(
             command, cwd=folder, env=dict(environ), capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DrydockError(f"{program} cannot be asked about {folder}: {error}.") from None
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines()
-        raise DrydockError(f"{program} was asked about {folder} and failed: {said[-1] if said else 'it printed nothing.'}")
-    return done.stdout
+
+
+def _failed(done: subprocess.CompletedProcess[str], folder: Path, program: str) -> DrydockError:
+    said = (done.stdout + done.stderr).strip().splitlines()
+    return DrydockError(f"{program} was asked about {folder} and failed: {said[-1] if said else 'it printed nothing.'}")

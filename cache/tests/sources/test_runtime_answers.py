@@ -1,0 +1,81 @@
+"""What runtimes answered: asked once of the same program, and again where anything differs or the file is not what was written."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from drydock_cache.errors import DrydockError
+from drydock_cache.sources import runtime_answers
+from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime
+from drydock_cache.sources.runtime_answers import RuntimeAnswers
+from drydock_cache.sources.wrangler_config import RuntimeChoice
+
+OLD = "1.20260124.0"
+CHOICE = RuntimeChoice("2025-05-01", ("python_workers",))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[RuntimeChoice]:
+    """Lists what real runtimes are asked."""
+    found: list[RuntimeChoice] = []
+
+    def ask(workerd: Path, choice: RuntimeChoice) -> RuntimeNeeds:
+        found.append(choice)
+        return ask_runtime(workerd, choice)
+
+    monkeypatch.setattr(runtime_answers, "ask_runtime", ask)
+    return found
+
+
+@pytest.mark.online
+def test_a_runtime_is_asked_once_and_says_the_same(
+    workerd: Callable[[str], Path], tmp_path: Path, asked: list[RuntimeChoice]
+) -> None:
+    kept = tmp_path / "answers.json"
+    first = RuntimeAnswers(kept).ask(workerd(OLD), CHOICE)
+    assert RuntimeAnswers(kept).ask(workerd(OLD), CHOICE) == first == RuntimeAnswers().ask(workerd(OLD), CHOICE)
+    assert first.stdlib_urls
+    assert asked == [CHOICE, CHOICE]  # once with the file, once without
+    other = RuntimeChoice("2026-01-20", ("python_workers",))
+    assert RuntimeAnswers(kept).ask(workerd(OLD), other) != first
+    assert RuntimeAnswers(kept).ask(workerd(OLD), CHOICE) == first
+    assert asked == [CHOICE, CHOICE, other]
+
+
+@pytest.mark.online
+def test_another_program_is_asked_anew(workerd: Callable[[str], Path], tmp_path: Path, asked: list[RuntimeChoice]) -> None:
+    """In the same place, too: a file that was replaced is another one."""
+    kept, program = tmp_path / "answers.json", tmp_path / "workerd"
+    for _ in range(2):
+        shutil.copyfile(workerd(OLD), tmp_path / "new")
+        (tmp_path / "new").chmod(0o755)
+        (tmp_path / "new").replace(program)
+        RuntimeAnswers(kept).ask(program, CHOICE)
+        RuntimeAnswers(kept).ask(program, CHOICE)
+    assert asked == [CHOICE, CHOICE]
+
+
+@pytest.mark.online
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"%s": {}}', '{"%s": {"bundle_url": 1}}', "\x00"])
+def test_a_file_that_holds_anything_else_is_written_anew(
+    workerd: Callable[[str], Path], tmp_path: Path, asked: list[RuntimeChoice], text: str
+) -> None:
+    kept = tmp_path / "answers.json"
+    first = RuntimeAnswers(kept).ask(workerd(OLD), CHOICE)
+    (question,) = RuntimeAnswers(kept)._kept
+    kept.write_text(text.replace("%s", question))
+    assert RuntimeAnswers(kept).ask(workerd(OLD), CHOICE) == first
+    assert RuntimeAnswers(kept).ask(workerd(OLD), CHOICE) == first
+    assert len(asked) == 2
+
+
+@pytest.mark.online
+def test_a_file_that_cannot_be_written_is_done_without(workerd: Callable[[str], Path], tmp_path: Path) -> None:
+    assert RuntimeAnswers(tmp_path / "nowhere" / "answers.json").ask(workerd(OLD), CHOICE).bundle_url
+
+
+def test_a_program_that_is_none_is_refused_as_ever(tmp_path: Path) -> None:
+    with pytest.raises(DrydockError, match="cannot be run"):
+        RuntimeAnswers(tmp_path / "answers.json").ask(tmp_path / "workerd", CHOICE)
+    assert not (tmp_path / "answers.json").exists()
