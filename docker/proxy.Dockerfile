@@ -28,7 +28,7 @@ COPY cache/pyproject.toml /tmp/cache/
 COPY cache/src /tmp/cache/src
 COPY proxy/pyproject.toml /tmp/proxy/
 COPY proxy/src /tmp/proxy/src
-# And which index this image's pip uses: asked now, since each start would wait for its answer.
+# And which index this image's pip uses: it is asked now, since each start would wait for its answer.
 RUN sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /opt/build \
  && sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/proxy /opt/build \
  && mkdir /registries && /opt/drydock/bin/python -c "from drydock_cache.sources.registries import *; \
@@ -37,8 +37,7 @@ RUN sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /o
 # ---- the image ------------------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS proxy
 # A user of its own, unlike the Workers': nothing that a Worker runs as could read what is the proxy's.
-RUN python3 -m pip uninstall --yes --quiet --root-user-action=ignore --break-system-packages pip \
- && groupadd --gid 2000 drydock && useradd --uid 2000 --gid 2000 --no-create-home --home-dir /tmp --shell /bin/sh drydock \
+RUN groupadd --gid 2000 drydock && useradd --uid 2000 --gid 2000 --no-create-home --home-dir /tmp --shell /bin/sh drydock \
  # The volumes take their owner from here; the CA's key lies in state, and nobody else may look inside.
  && install -d -o drydock -g drydock /var/lib/drydock/store /var/lib/drydock/ca \
  && install -d -o drydock -g drydock -m 0700 /var/lib/drydock/state

@@ -232,6 +232,18 @@ def test_what_is_baked_is_read_back_as_it_was(home: Path) -> None:
     assert read_registries([NPM], _environ(home, **{BAKED_VARIABLE: str(home / "baked")})) == (registry,)
 
 
+def test_no_pip_is_asked_where_its_answer_is_baked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its variables count all the same; a folder that has a file for npm alone says nothing of pip."""
+    environ = _environ(home, **{BAKED_VARIABLE: str(home / "baked")})
+    _put(home / "baked/npm", "https://npm.example.com/\n")
+    (asked,) = _urls(PYTHON, environ)
+    assert asked.startswith("https://")
+    _put(home / "baked/python", "https://p.example.com/simple\n")
+    monkeypatch.setattr(subprocess, "run", None)
+    assert _urls(PYTHON, environ) == ["https://p.example.com/simple"]
+    assert _urls(PYTHON, {**environ, "PIP_INDEX_URL": "https://q.example.com/"}) == ["https://q.example.com/"]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

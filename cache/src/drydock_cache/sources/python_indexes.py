@@ -18,6 +18,7 @@ from drydock_cache.sources.registry import (
     RegistryKind,
     baked_registry,
     host_of,
+    is_baked,
     is_remote,
     registry_at,
 )
@@ -54,9 +55,13 @@ class _Pip:
 
 
 def python_indexes(environ: Mapping[str, str], folder: Path | None) -> tuple[Registry, ...]:
-    """Read uv's and pip's settings; when neither sets an index, ask an installed pip for its default, else a baked file."""
+    """Read uv's and pip's settings; when neither sets an index, read a baked file, else ask an installed pip for its default.
+
+    What is baked is what pip said when an image was built. It is not asked again then, since that takes a tenth of a second of
+    every start; its variables count all the same.
+    """
     uv_defaults, uv_extras = _uv_settings(environ, folder)
-    pip = _ask_pip(environ)
+    pip = None if is_baked(RegistryKind.PYTHON, environ) else _ask_pip(environ)
     pip_defaults, pip_extras = _pip_settings(pip, environ)
     defaults = [
         registry_at(RegistryKind.PYTHON, url, source) for url, source in (*uv_defaults, *pip_defaults) if is_remote(url)

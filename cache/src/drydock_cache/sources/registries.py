@@ -15,10 +15,10 @@ def read_registries(
 ) -> tuple[Registry, ...]:
     """Find the package indexes of the given kinds; the one that a client takes by default comes first of its kind.
 
-    Configuration of `folder` (a Worker's) counts too when one is given. Where neither configuration nor an installed
-    client names an index, the folder that DRYDOCK_REGISTRIES_DIR names is read: a file `python` and a file `npm` with an
-    index URL on the first line and, on further ones, URLs on other hosts that its files lie on. Raises ConfigError, which
-    says what to set, when that is missing too.
+    Configuration of `folder` (a Worker's) counts too when one is given. The folder that DRYDOCK_REGISTRIES_DIR names is read
+    where no configuration names an index, and for npm no installed one does: a file `python` and a file `npm` with an index URL
+    on the first line and, on further ones, URLs on other hosts that its files lie on. Raises ConfigError, which says what to
+    set, when that is missing too.
     """
     environ = os.environ if environ is None else environ
     readers = {RegistryKind.PYTHON: python_indexes, RegistryKind.NPM: npm_registries}

@@ -31,6 +31,12 @@ class Registry:
     scope: str = ""
 
 
+def is_baked(kind: RegistryKind, environ: Mapping[str, str]) -> bool:
+    """Say whether DRYDOCK_REGISTRIES_DIR has a file of this kind."""
+    folder = environ.get(BAKED_VARIABLE, "")
+    return folder != "" and (Path(folder) / kind).is_file()
+
+
 def baked_registry(kind: RegistryKind, environ: Mapping[str, str]) -> Registry | None:
     """Read the file of this kind in the folder that DRYDOCK_REGISTRIES_DIR names; None when the variable is not set."""
     folder = environ.get(BAKED_VARIABLE)
