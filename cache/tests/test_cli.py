@@ -61,6 +61,26 @@ def test_warm_fetches_once_and_says_what_it_did(
     assert open_store(place / "kept").find(URL)
 
 
+def test_a_warm_start_imports_nothing_that_speaks_to_upstream(
+    drydock: Run, place: Path, internet: Upstream, authority_file: Path
+) -> None:
+    """It takes longer than all that such a start does; what is missing is fetched all the same, and nothing else."""
+    more = f"{URL}?more"
+    internet.route("/a.whl", BODY)
+    arguments = ["warm", "--url", URL, *outside(internet, authority_file)]
+    assert drydock(*arguments).returncode == 0
+    code = (
+        "import sys; from drydock_cache import cli; cli._load_commands(); cli.app(standalone_mode=False); "
+        "print([name for name in ('httpx', 'httpcore', 'asyncio', 'cryptography') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "warm: 0 fetched (0 bytes), 1 present, 0 failed\n")
+    both = drydock(*arguments, "--url", more)
+    assert "warm: 1 fetched (300,000 bytes), 1 present, 0 failed\n" in both.stderr
+    assert internet.count("/a.whl") == 2
+
+
 def test_warm_takes_a_plan_and_holds_the_bytes_to_it(
     drydock: Run, place: Path, internet: Upstream, authority_file: Path
 ) -> None:

@@ -14,9 +14,10 @@ from drydock_cache.lockfile import Locks, read_locks, write_lock
 from drydock_cache.mode import Mode
 from drydock_cache.plan import AssetKind
 
-from cache.tests.conftest import StartDrydock
+from cache.tests.conftest import OpenStore, StartDrydock
 from cache.tests.disks import read_only
 from cache.tests.harness import ASSETS, PAGES, Drydock
+from cache.tests.processes import run_all
 from tests.upstream.scripted import Upstream
 
 BODY, OTHER = os.urandom(3000), os.urandom(3000)
@@ -233,3 +234,21 @@ async def test_a_store_that_lacks_but_later_tables_still_answers_with_its_snapsh
         old = start_drydock(mode=Mode.OFFLINE)
         assert (await old.get(PAGE_URL, accept="text/html")).body == OLD_PAGE
         await old.close()
+
+
+def test_processes_that_start_at_once_follow_one_lock_once(path: Path, tmp_path: Path, open_store: OpenStore) -> None:
+    """The proxy and warm do, on a store that neither has made yet; each newer lock is followed once, too."""
+    first = locks(path, BUNDLE).files[0].digest
+    code = """
+    from drydock_cache.following import follow
+    from drydock_cache.lockfile import read_locks
+    for _ in range(20):
+        store = Store.open(root)
+        follow(store, read_locks([root.parent / "assets.lock"]))
+        store.close()
+    """
+    run_all(code, tmp_path / "store", 4)
+    newer = locks(path, BUNDLE, replace(BUNDLE, url=f"{URL}x")).files[0].digest
+    run_all(code, tmp_path / "store", 4)
+    store = open_store(tmp_path / "store")
+    assert store.index.read("SELECT digest FROM followed_lock ORDER BY number") == [(first.hex,), (newer.hex,)]

@@ -17,7 +17,9 @@ _SHOWN = 5
 _EXPECT = "INSERT OR REPLACE INTO expected (url, digest, size) VALUES (?, ?, ?)"
 _UNBIND = "DELETE FROM locked_page WHERE lock = ?"
 _BIND = "INSERT OR REPLACE INTO locked_page (url, variant, status, headers, digest, size, lock) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_FOLLOW = "INSERT INTO followed_lock (lock, digest, time) VALUES (?, ?, ?)"
+# by the statement itself: the proxy and warm start at the same time, and follow the same lock
+_FOLLOW = """INSERT INTO followed_lock (lock, digest, time) SELECT ?1, ?2, ?3
+WHERE ?2 IS NOT (SELECT digest FROM followed_lock WHERE lock = ?1 ORDER BY number DESC LIMIT 1)"""
 _FOLLOWED = "SELECT digest FROM followed_lock WHERE lock = ? ORDER BY number"
 _PAGE = "SELECT status, headers, digest, size FROM locked_page WHERE url = ? AND variant = ?"
 
@@ -103,14 +105,7 @@ def follow(store: Store, locks: Locks, accept: Collection[str] = (), *, accept_o
             (_EXPECT, [(asset.url, asset.digest.hex, asset.size) for asset in locks.assets]),
             (_UNBIND, [(_name(file),) for file in locks.files]),
             (_BIND, [row for file in locks.files for row in _page_rows(file)]),
-            (
-                _FOLLOW,
-                [
-                    (_name(file), file.digest.hex, now)
-                    for file in locks.files
-                    if file.lock.digests() and _history(store, file)[-1:] != [file.digest]
-                ],
-            ),
+            (_FOLLOW, [(_name(file), file.digest.hex, now) for file in locks.files if file.lock.digests()]),
         ]
     )
     store.bind_view(asset.url for asset in locks.assets)
