@@ -31,7 +31,7 @@ COPY --from=project /drydock.toml /etc/drydock/drydock.toml
 COPY docker/ci/ /usr/local/lib/drydock/
 RUN ln -s /usr/local/lib/drydock/ci-entrypoint /usr/local/bin/ci-entrypoint \
  # A pipeline may configure the pip of this image, which is then the one to ask.
- && rm /etc/drydock/registries/python
+ && rm -f /etc/drydock/registries/python
 ENV DRYDOCK_REGISTRIES_DIR=/etc/drydock/registries \
     DRYDOCK_CONFIG=/etc/drydock/drydock.toml \
     DRYDOCK_STORE=/var/lib/drydock/store \

@@ -31,8 +31,8 @@ COPY proxy/src /tmp/proxy/src
 # And which index this image's pip uses: it is asked now, since each start would wait for its answer.
 RUN sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/cache /opt/build \
  && sh /usr/local/bin/worker-python-install /opt/drydock --package /tmp/proxy /opt/build \
- && mkdir /registries && /opt/drydock/bin/python -c "from drydock_cache.sources.registries import *; \
-    print(render_baked(read_registries([RegistryKind.PYTHON])), end='')" > /registries/python
+ && mkdir /registries && { /opt/drydock/bin/python -m drydock_cache.sources.registries > /tmp/python && mv /tmp/python /registries/ \
+    || echo "Without a default index of Python packages: UV_DEFAULT_INDEX must say where they are."; }
 
 # ---- the image ------------------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS proxy

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from drydock_cache.blobs import Blob
 from drydock_cache.digest import Digest
 from drydock_cache.errors import ConfigError
-from drydock_cache.index import Index, StoredResponse
+from drydock_cache.index import EXPECT, Index, StoredResponse
 from drydock_cache.keys import CacheKey
 from drydock_cache.lockfile import LockFile, Locks
 from drydock_cache.store import Store
 
 _SHOWN = 5
-_EXPECT = "INSERT OR REPLACE INTO expected (url, digest, size) VALUES (?, ?, ?)"
 _UNBIND = "DELETE FROM locked_page WHERE lock = ?"
 _BIND = "INSERT OR REPLACE INTO locked_page (url, variant, status, headers, digest, size, lock) VALUES (?, ?, ?, ?, ?, ?, ?)"
 # by the statement itself: the proxy and warm start at the same time, and follow the same lock
@@ -102,7 +101,7 @@ def follow(store: Store, locks: Locks, accept: Collection[str] = (), *, accept_o
     now = time.time()
     store.index.change(
         [
-            (_EXPECT, [(asset.url, asset.digest.hex, asset.size) for asset in locks.assets]),
+            (EXPECT, [(asset.url, asset.digest.hex, asset.size) for asset in locks.assets]),
             (_UNBIND, [(_name(file),) for file in locks.files]),
             (_BIND, [row for file in locks.files for row in _page_rows(file)]),
             (_FOLLOW, [(_name(file), file.digest.hex, now) for file in locks.files if file.lock.digests()]),

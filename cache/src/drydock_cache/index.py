@@ -33,8 +33,7 @@ _DROP = """DELETE FROM stored_response WHERE digest = ?1
 AND NOT EXISTS (SELECT 1 FROM stored_response WHERE digest = ?1 AND last_used > ?2)"""
 _PUT = f"INSERT OR REPLACE INTO stored_response ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants only
 
-_EXPECT = """INSERT INTO expected (url, digest, size) VALUES (?, ?, ?) ON CONFLICT (url) DO UPDATE
-SET digest = excluded.digest, size = excluded.size WHERE digest <> excluded.digest OR size IS NOT excluded.size"""
+EXPECT = "INSERT OR REPLACE INTO expected (url, digest, size) VALUES (?, ?, ?)"
 
 _BOUND = """DELETE FROM stored_response WHERE url = ?1 AND variant NOT IN
 (SELECT variant FROM stored_response WHERE url = ?1 ORDER BY variant = ?2 DESC, last_used DESC LIMIT ?3)"""
@@ -131,12 +130,13 @@ class Index:
 
     def expect(self, url: str, expected: Expected) -> None:
         """Note what the asset at a normalised URL must be, before it is fetched."""
-        row = (url, expected.digest.hex, expected.size)
-        self._run("INSERT OR REPLACE INTO expected (url, digest, size) VALUES (?, ?, ?)", row)
+        self.expect_all([(url, expected)])
 
     def expect_all(self, known: Iterable[tuple[str, Expected]]) -> None:
-        """Note the same of many at once; what is known already writes nothing."""
-        self.change([(_EXPECT, [(url, expected.digest.hex, expected.size) for url, expected in known])])
+        """Note the same of many at once; what is known already writes nothing, and waits for nobody who writes."""
+        rows = [(url, one.digest.hex, one.size) for url, one in known if self.expected(url) != one]
+        if rows:
+            self.change([(EXPECT, rows)])
 
     def expected(self, url: str) -> Expected | None:
         """Return what the asset at a normalised URL must be, or None when nothing is known of it."""

@@ -5,7 +5,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from drydock_cache.errors import ConfigError
@@ -19,9 +18,6 @@ from drydock_cache.sources.registry import RegistryKind
 from drydock_cache.sources.runtime import RuntimeNeeds, runtime_name
 from drydock_cache.sources.runtime_answers import RuntimeAnswers
 from drydock_cache.sources.wrangler_config import RuntimeChoice, WranglerConfig, read_wrangler_config
-
-# pywrangler and a runtime, or two runtimes: each is a process of its own.
-_AT_ONCE = 2
 
 
 def make_plan(
@@ -45,9 +41,10 @@ def make_plan(
     python = [(config, folder) for config, folder in zip(configs, workers, strict=True) if config.is_python]
     choices = dict.fromkeys(choice for config, _ in python for choice in config.runtime_choices())
     syncing = [folder for _, folder in python if _has_dependencies(folder / "pyproject.toml")]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = pool.submit(ask_pywrangler, syncing, environ)
-        runtimes = dict(zip(choices, pool.map(partial(answers.ask, workerd), choices), strict=True))
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(ask_pywrangler, syncing, environ)
+        # One after another: where no namespace can be had, all of them are asked in the same place.
+        runtimes = {choice: answers.ask(workerd, choice) for choice in choices}
         syncs = dict(zip(syncing, asked.result(), strict=True))
     assets: list[Asset] = []
     notes: list[str] = []

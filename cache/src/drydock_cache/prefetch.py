@@ -14,7 +14,7 @@ from drydock_cache.index import StoredResponse
 from drydock_cache.keys import normalise_url
 from drydock_cache.lines import Lines
 from drydock_cache.plan import Asset
-from drydock_cache.presence import Outcome, Prefetched, check, expect_all, present
+from drydock_cache.presence import Outcome, Prefetched, check_integrity, expect_all, present_size
 from drydock_cache.store import Store
 
 _TICK_SECONDS = 0.1
@@ -45,7 +45,7 @@ async def _prefetch(store: Store, fetcher: Fetcher, asset: Asset, watch: Watch, 
     started = time.monotonic()
     try:
         url = normalise_url(asset.url)
-        if (size := await asyncio.to_thread(present, store, asset)) is not None:
+        if (size := await asyncio.to_thread(present_size, store, asset)) is not None:
             return Prefetched(asset, Outcome.PRESENT, size)
         expected = await asyncio.to_thread(store.index.expected, url)
         request = asset_request(url, expected)
@@ -63,7 +63,7 @@ async def _fetch(store: Store, fetcher: Fetcher, asset: Asset, request: FetchReq
     download, _ = fetcher.join(request)
     try:
         stored = await _follow(download, asset, watch)
-        await asyncio.to_thread(check, store, stored, asset)
+        await asyncio.to_thread(check_integrity, store, stored, asset)
     except UpstreamError as error:
         stopped = download.task is not None and download.task.cancelled()
         if download.ahead is not None and not stopped:

@@ -50,12 +50,12 @@ def expect_all(store: Store, assets: Iterable[Asset]) -> None:
     store.index.expect_all((normalise_url(asset.url), Expected(asset.digest, asset.size)) for asset in assets if asset.digest)
 
 
-def look(store: Store, assets: Sequence[Asset]) -> list[Prefetched | None]:
+def find_present(store: Store, assets: Sequence[Asset]) -> list[Prefetched | None]:
     """Return for each asset that its bytes are there and right, or None: somebody who can fetch it, or say why not, is needed."""
 
     def one(asset: Asset) -> Prefetched | None:
         try:
-            size = present(store, asset)
+            size = present_size(store, asset)
         except DrydockError:
             return None
         return None if size is None else Prefetched(asset, Outcome.PRESENT, size)
@@ -64,19 +64,19 @@ def look(store: Store, assets: Sequence[Asset]) -> list[Prefetched | None]:
         return list(readers.map(one, assets))
 
 
-def present(store: Store, asset: Asset) -> int | None:
+def present_size(store: Store, asset: Asset) -> int | None:
     """Return the size of an asset in bytes when it is in the store and its bytes are right; raise DrydockError."""
     stored = store.find(normalise_url(asset.url))
     if stored is None or stored.status != 200:
         return None
     try:
-        check(store, stored, asset)
+        check_integrity(store, stored, asset)
     except (BlobDamagedError, BlobMissingError, UpstreamError):
         return None
     return stored.blob.size
 
 
-def check(store: Store, stored: StoredResponse, asset: Asset) -> None:
+def check_integrity(store: Store, stored: StoredResponse, asset: Asset) -> None:
     """Compare stored bytes with the lock's integrity; forget them and raise UpstreamError when they are others."""
     with store.read(stored) as blob:
         found = integrity_mismatch(asset.integrity, blob)

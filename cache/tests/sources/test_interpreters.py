@@ -116,12 +116,29 @@ def test_several_workers_get_what_each_would_get_alone(
 
 
 @pytest.mark.online
+def test_settings_above_count_where_no_table_of_a_folder_hides_them(pywrangler_path: str, tmp_path: Path) -> None:
+    """uv stops looking at the first pyproject.toml that has a table for it, whatever is in it."""
+    (tmp_path / "uv.toml").write_text('pyodide-install-mirror = "https://mirror.example.com"\n')
+    workers = []
+    for name in ("hides", "has-none"):
+        (tmp_path / name).mkdir()
+        workers.append(_worker(tmp_path / name, "2026-10-01"))
+    with (workers[0] / "pyproject.toml").open("a") as manifest:
+        manifest.write("[tool.uv]\npackage = false\n")
+    environ = _environ(pywrangler_path, tmp_path)
+    alone = [ask(worker, environ) for worker in workers]
+    assert alone[0] != alone[1]
+    assert ask_pywrangler(workers, environ) == alone
+    assert ask_pywrangler(workers[::-1], environ) == alone[::-1]
+
+
+@pytest.mark.online
 def test_the_worker_that_pywrangler_objects_to_is_named_among_several(pywrangler_path: str, tmp_path: Path) -> None:
     for name in ("good", "bad"):
         (tmp_path / name).mkdir()
         _worker(tmp_path / name, "2026-10-01")
     (tmp_path / "bad/wrangler.jsonc").write_text("{}")
-    with pytest.raises(DrydockError, match=f"about {tmp_path}/bad and failed"):
+    with pytest.raises(DrydockError, match=f"about {tmp_path}/bad and failed: No wrangler config found"):
         ask_pywrangler([tmp_path / "good", tmp_path / "bad"], _environ(pywrangler_path, tmp_path))
 
 

@@ -28,6 +28,19 @@ for url in ("https://one.example.com/a/x.tar.gz?v=1", "https://two.example.org/p
 """
 
 
+# Takes its time, as a runtime does, and asks for a bundle that is named after its date.
+_RUNTIME = """
+import re, sys, time, urllib.request
+from pathlib import Path
+if "--version" in sys.argv:
+    sys.exit(print("workerd 2026-01-01"))
+time.sleep(0.2)
+date = re.search(r'compatibilityDate = "([^"]+)"', Path("config.capnp").read_text())[1]
+urllib.request.urlopen(f"https://one.example.com/pyodide_{date}.capnp.bin", timeout=5).read()
+sys.exit(1)
+"""
+
+
 def _python(code: str, seconds: float = 10, *arguments: str) -> Question:
     return Question((sys.executable, "program.py", *arguments), {"program.py": code}, seconds)
 
@@ -176,6 +189,23 @@ print(before == Path("/etc/resolv.conf").read_bytes(), list(Path("/tmp").glob("d
 """
 
 
+# Two Workers whose runtimes are of two dates, and a program in the runtime's place.
+_TWO_DATES = f"""
+import json, sys
+from pathlib import Path
+from drydock_cache.planning import make_plan
+workerd = Path("/tmp/workerd")
+workerd.write_text("#!" + sys.executable + {_RUNTIME!r})
+workerd.chmod(0o755)
+workers = [Path("/tmp/a"), Path("/tmp/b"), Path("/tmp/c")]
+for worker, date in zip(workers, ("2025-01-01", "2025-02-01", "2025-03-01")):
+    worker.mkdir()
+    worker.joinpath("wrangler.json").write_text(json.dumps(
+        {{"name": worker.name, "main": "x.py", "compatibility_date": date, "compatibility_flags": ["python_workers"]}}))
+print(*(asset.url for asset in make_plan(workers, workerd).assets))
+"""
+
+
 @pytest.fixture(scope="session")
 def image() -> str:
     """An image with Python and the package's dependencies: the one that the suite itself runs in."""
@@ -189,10 +219,10 @@ def image() -> str:
     return name
 
 
-def _in_container(image: str, *options: str) -> str:
+def _in_container(image: str, *options: str, code: str = _IN_CONTAINER) -> str:
     command = ["docker", "run", "--rm", "--entrypoint", "python", "--volume", f"{_SOURCE}:/src:ro"]
     # -B: the container must not try to write byte code beside the sources.
-    command += ["--env", "PYTHONPATH=/src", *options, image, "-B", "-c", _IN_CONTAINER]
+    command += ["--env", "PYTHONPATH=/src", *options, image, "-B", "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
@@ -201,6 +231,13 @@ def test_root_without_any_capability_can_ask_in_a_container_without_a_network(im
     urls, state = _in_container(image, *options).splitlines()
     assert urls.count("https://") == 3
     assert state == "True []"
+
+
+def test_runtimes_of_several_dates_are_asked_one_after_another_there(image: str) -> None:
+    """They would share one port and one list of name servers."""
+    options = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+    asked = _in_container(image, *options, code=_TWO_DATES).split()
+    assert asked == [f"https://one.example.com/pyodide_2025-0{month}-01.capnp.bin" for month in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(

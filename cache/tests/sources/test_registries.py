@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from drydock_cache.errors import ConfigError
-from drydock_cache.sources import python_indexes
+from drydock_cache.sources import pip_settings
 from drydock_cache.sources.registries import read_registries, render_baked
 from drydock_cache.sources.registry import BAKED_VARIABLE, Registry, RegistryKind, strip_credentials
 
@@ -190,7 +190,7 @@ def test_a_pip_whose_parts_have_other_names_is_asked_by_its_command(home: Path, 
     venv = home / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     monkeypatch.setattr(sys, "executable", str(venv / "bin/python"))
-    monkeypatch.setattr(python_indexes, "find_spec", lambda _name: object())
+    monkeypatch.setattr(pip_settings, "find_spec", lambda _name: object())
     (packages,) = venv.glob("lib/python3*/site-packages")
     _put(packages / "pip/__init__.py", "")
     _put(packages / "pip/__main__.py", "print(\"global.index-url='https://p.example.com/simple'\")")
@@ -206,11 +206,11 @@ def test_no_interpreter_is_started_twice_for_one_question(home: Path, monkeypatc
         (home / folder).mkdir()
         (home / folder / "python3").symlink_to(script)
     monkeypatch.setattr(sys, "executable", str(home / "bin/python3"))
-    monkeypatch.setattr(python_indexes, "find_spec", lambda _name: None)
+    monkeypatch.setattr(pip_settings, "find_spec", lambda _name: None)
     environ = _environ(home, PATH=f"{home}/bin:{home}/local", UV_DEFAULT_INDEX="https://a.example.com/")
     assert _urls(PYTHON, environ) == ["https://a.example.com/"]
     assert not started.exists()
-    monkeypatch.setattr(python_indexes, "find_spec", lambda _name: object())
+    monkeypatch.setattr(pip_settings, "find_spec", lambda _name: object())
     assert _urls(PYTHON, environ) == ["https://a.example.com/"]
     assert started.read_text().split() == ["x"] * 2  # once for each of the two ways to ask
 
@@ -232,16 +232,40 @@ def test_what_is_baked_is_read_back_as_it_was(home: Path) -> None:
     assert read_registries([NPM], _environ(home, **{BAKED_VARIABLE: str(home / "baked")})) == (registry,)
 
 
-def test_no_pip_is_asked_where_its_answer_is_baked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _with_pip(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make our own Python one whose pip is as the test image's; skip where no Python here has one."""
+    venv = home / "venv"
+    made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"no environment with pip can be made here: {made.stdout[-200:]}")
+    monkeypatch.setattr(sys, "executable", str(venv / "bin/python"))
+    monkeypatch.setattr(pip_settings, "find_spec", lambda _name: object())
+    return venv
+
+
+def test_no_pip_is_asked_where_its_answer_is_baked_and_no_file_configures_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its variables count all the same; a folder that has a file for npm alone says nothing of pip."""
+    _with_pip(home, monkeypatch)
     environ = _environ(home, **{BAKED_VARIABLE: str(home / "baked")})
     _put(home / "baked/npm", "https://npm.example.com/\n")
     (asked,) = _urls(PYTHON, environ)
     assert asked.startswith("https://")
     _put(home / "baked/python", "https://p.example.com/simple\n")
+    own = _put(home / ".config/pip/pip.conf", "[global]\nextra-index-url = https://extra.example.com/\n")
+    without_file = {name: value for name, value in environ.items() if name != "PIP_CONFIG_FILE"}
+    assert "https://extra.example.com/" in _urls(PYTHON, without_file)
+    assert "https://extra.example.com/" in _urls(PYTHON, {**environ, "PIP_CONFIG_FILE": str(own)})
     monkeypatch.setattr(subprocess, "run", None)
     assert _urls(PYTHON, environ) == ["https://p.example.com/simple"]
     assert _urls(PYTHON, {**environ, "PIP_INDEX_URL": "https://q.example.com/"}) == ["https://q.example.com/"]
+
+
+def test_a_pip_that_cannot_read_its_file_still_says_its_default(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _with_pip(home, monkeypatch)
+    broken = _put(home / "pip.conf", "index-url without a section\n")
+    assert _urls(PYTHON, _environ(home, PIP_CONFIG_FILE=str(broken))) == _urls(PYTHON, _environ(home))
 
 
 @pytest.mark.parametrize(

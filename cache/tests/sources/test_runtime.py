@@ -1,5 +1,6 @@
 """Asking the runtime: real workerds say which bundle they want, which digest they insist on, and what else they fetch."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -219,8 +220,11 @@ _REFUSAL = (
         (Transcript((_BUNDLE,), "", None, True), RuntimeNeeds(_BUNDLE, None, ())),
         (
             Transcript((_BUNDLE,), "", None, False),
-            RuntimeNeeds(_BUNDLE, None, (), ("W did not end within 3 s; it may need more than it asked for until then.",)),
+            RuntimeNeeds(
+                _BUNDLE, None, (), ("W did not end within 3 s; it may need more than it asked for until then.",), whole=False
+            ),
         ),
+        (Transcript((_BUNDLE,), "", -signal.SIGKILL, False), RuntimeNeeds(_BUNDLE, None, (), whole=False)),
         (Transcript((), "", None, True), RuntimeNeeds(None, None, ())),
     ],
 )

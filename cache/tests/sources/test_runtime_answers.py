@@ -1,6 +1,7 @@
 """What runtimes answered: asked once of the same program, and again where anything differs or the file is not what was written."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,17 @@ from drydock_cache.sources.runtime_answers import RuntimeAnswers
 from drydock_cache.sources.wrangler_config import RuntimeChoice
 
 OLD = "1.20260124.0"
+# Plays a runtime that asks for its bundle and is then killed.
+_KILLED = f"""#!{sys.executable}
+import os, signal, sys, urllib.request
+if "--version" in sys.argv:
+    print("workerd 2026-01-01")
+    sys.exit()
+try:
+    urllib.request.urlopen("https://one.example.com/pyodide_9.capnp.bin", timeout=5).read()
+finally:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 CHOICE = RuntimeChoice("2025-05-01", ("python_workers",))
 
 
@@ -73,6 +85,17 @@ def test_a_file_that_holds_anything_else_is_written_anew(
 @pytest.mark.online
 def test_a_file_that_cannot_be_written_is_done_without(workerd: Callable[[str], Path], tmp_path: Path) -> None:
     assert RuntimeAnswers(tmp_path / "nowhere" / "answers.json").ask(workerd(OLD), CHOICE).bundle_url
+
+
+def test_what_a_runtime_said_before_it_was_stopped_is_asked_again(tmp_path: Path, asked: list[RuntimeChoice]) -> None:
+    """It may say more another time: a machine was busy, or had no memory left."""
+    program = tmp_path / "workerd"
+    program.write_text(_KILLED)
+    program.chmod(0o755)
+    for _ in range(2):
+        needs = RuntimeAnswers(tmp_path / "answers.json").ask(program, CHOICE)
+        assert (needs.bundle_url, needs.whole) == ("https://one.example.com/pyodide_9.capnp.bin", False)
+    assert len(asked) == 2
 
 
 def test_a_program_that_is_none_is_refused_as_ever(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drydock_cache.upstream_settings import UpstreamSettings
 from drydock_cache.errors import ConfigError, StoreError
 from drydock_cache.exchange import Exchange
 from drydock_cache.following import LockConflictError, follow
@@ -20,6 +19,7 @@ from drydock_cache.lockfile import Locks
 from drydock_cache.policy import Policy
 from drydock_cache.store import Store
 from drydock_cache.upstream import Upstream
+from drydock_cache.upstream_settings import UpstreamSettings
 
 from drydock_proxy.addons.admit_clients import AdmitClients
 from drydock_proxy.addons.answer_names import AnswerNames

@@ -8,7 +8,7 @@ from drydock_cache.errors import ConfigError
 from drydock_cache.locked import LockedPage
 from drydock_cache.plan import Asset
 from drydock_cache.policy import Action, Policy
-from drydock_cache.presence import FetchedPage, Outcome, Prefetched, expect_all, has_page, look
+from drydock_cache.presence import FetchedPage, Outcome, Prefetched, expect_all, find_present, has_page
 from drydock_cache.store import Store
 from drydock_cache.upstream_settings import UpstreamSettings
 
@@ -20,7 +20,7 @@ def fetch_all(
     if store.read_only:
         raise store.read_only
     expect_all(store, assets)
-    found = look(store, assets)
+    found = find_present(store, assets)
     absent = [asset for asset, one in zip(assets, found, strict=True) if one is None]
     absent_pages = [page for page in pages if not has_page(store, page)]
     if not absent and not absent_pages:

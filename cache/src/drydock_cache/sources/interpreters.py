@@ -1,9 +1,7 @@
-"""Which Python interpreters `pywrangler sync` downloads: pywrangler is asked for the version, uv for the address."""
+"""Which Python interpreters `pywrangler sync` downloads: pywrangler is asked for the version (pywrangler.py), uv for the address."""
 
-import contextlib
 import json
 import shutil
-import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,34 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drydock_cache.errors import DrydockError
+from drydock_cache.sources.pywrangler import PythonOfWorker, ask_versions, run
 from drydock_cache.sources.registry import strip_credentials
 
-_SECONDS = 60.0
 _AT_ONCE = 2
-# Functions that pywrangler's own sync calls; they read the wrangler configuration of the working directory, and remember it, so
-# that each folder is looked at by a process of its own. What is imported once serves all of them.
-_ASK_PYWRANGLER = """
-import json, os, sys, click
-from importlib.metadata import version
-from pywrangler import utils
-for folder in sys.argv[1:]:
-    child = os.fork()
-    if child == 0:
-        code = 0
-        try:
-            os.chdir(folder)
-            print(json.dumps([utils.get_python_version(), utils.get_uv_pyodide_interp_name(), utils.get_pyodide_index(),
-                              version("workers-py")]), flush=True)
-        except click.exceptions.Exit as refusal:
-            code = refusal.exit_code  # the reason was logged
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
-        sys.exit(code)
-"""
 # Of a project's settings for uv, those that no list of interpreters depends on.
-_NO_MATTER_OF_INTERPRETERS = {"sources", "package"}
+_SETTINGS_WITHOUT_EFFECT = {"sources", "package"}
 
 
 @dataclass(frozen=True)
@@ -56,16 +32,6 @@ class SyncNeeds:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What pywrangler says of one folder: a Python version, uv's name of its Pyodide, an index, and its own version."""
-
-    python: str
-    interpreter: str
-    index: str
-    tool: str
-
-
 def ask_pywrangler(folders: Sequence[Path], environ: Mapping[str, str]) -> list[SyncNeeds]:
     """Ask pywrangler and uv what a sync of each Worker's folder downloads; nothing is downloaded for it.
 
@@ -74,52 +40,33 @@ def ask_pywrangler(folders: Sequence[Path], environ: Mapping[str, str]) -> list[
     """
     if not folders:
         return []
-    answers = _ask_all(folders, environ)
+    answers = ask_versions(folders, environ)
     questions = {(_scope_for_uv(folder), answer): folder.absolute() for folder, answer in zip(folders, answers, strict=True)}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         needs = dict(zip(questions, pool.map(lambda one: _needs(one[0][1], one[1], environ), questions.items()), strict=True))
     return [needs[_scope_for_uv(folder), answer] for folder, answer in zip(folders, answers, strict=True)]
 
 
-def _ask_all(folders: Sequence[Path], environ: Mapping[str, str]) -> list[_Answer]:
-    # -I: a module in a Worker's folder must not pass for one of the standard library.
-    command = [
-        str(_python_of_pywrangler(environ)),
-        "-I",
-        "-c",
-        _ASK_PYWRANGLER,
-        *(str(folder.absolute()) for folder in folders),
-    ]
-    done = _call(command, folders[0], environ, "pywrangler")
-    found: list[_Answer] = []
-    for line in done.stdout.splitlines():
-        with contextlib.suppress(ValueError):  # what it logs stands between the answers
-            match json.loads(line):
-                case [str(python), str(interpreter), str(index), str(tool)]:
-                    found.append(_Answer(python, interpreter, index, tool))
-    if done.returncode != 0:
-        raise _failed(done, folders[min(len(found), len(folders) - 1)], "pywrangler")
-    if len(found) != len(folders):
-        raise DrydockError(
-            f"pywrangler was asked which Python {folders[0]} needs: expected four names for each of {len(folders)} folders, "
-            f"found {done.stdout!r}."
-        )
-    return found
+def _scope_for_uv(folder: Path) -> tuple[Path, bool]:
+    """Return what uv's answer depends on: a folder, and whether a table of uv's hides the settings of the folders above it.
 
-
-def _scope_for_uv(folder: Path) -> Path:
-    """Return the folder that uv's answer depends on: the parent, which others share, where this one has no settings or interpreters."""
+    The folder is the parent, which others share, where this one has neither settings nor interpreters of its own.
+    """
     manifest = folder / "pyproject.toml"
     try:
-        tools = tomllib.loads(manifest.read_text(encoding="utf-8")).get("tool", {}) if manifest.is_file() else {}
+        match tomllib.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}:
+            case {"tool": {"uv": table}}:
+                settings = set(table) - _SETTINGS_WITHOUT_EFFECT if isinstance(table, dict) else {"uv"}
+                has_table = True
+            case _:
+                settings, has_table = set(), False
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return folder
-    settings = set(tools.get("uv", {})) - _NO_MATTER_OF_INTERPRETERS
+        return folder, False
     own = settings or any((folder / name).exists() for name in ("uv.toml", ".venv", ".python-version"))
-    return folder if own else folder.absolute().parent
+    return (folder if own else folder.absolute().parent), has_table
 
 
-def _needs(answer: _Answer, folder: Path, environ: Mapping[str, str]) -> SyncNeeds:
+def _needs(answer: PythonOfWorker, folder: Path, environ: Mapping[str, str]) -> SyncNeeds:
     archives, notes = [], []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         pyodide = pool.submit(_download_url, answer.interpreter, folder, environ)
@@ -148,7 +95,7 @@ def parse_downloads(text: str) -> str | None:
 
 def _native_request(version: str, folder: Path, environ: Mapping[str, str]) -> str | None:
     """What to ask uv for when this machine has no CPython of that version, which the host venv needs; else None."""
-    listed = _run(
+    listed = run(
         [*_uv(environ), "list", f"cpython-{version}", "--only-installed", "--output-format", "json", "--offline"],
         folder,
         environ,
@@ -162,7 +109,7 @@ def _download_url(request: str, folder: Path, environ: Mapping[str, str]) -> str
     if "emscripten" in request:
         # A platform other than the machine's own is listed only so.
         command.append("--all-platforms")
-    return parse_downloads(_run(command, folder, environ, "uv"))
+    return parse_downloads(run(command, folder, environ, "uv"))
 
 
 def _uv(environ: Mapping[str, str]) -> list[str]:
@@ -171,45 +118,3 @@ def _uv(environ: Mapping[str, str]) -> list[str]:
         raise DrydockError("uv is not on PATH, so nobody can say where Pyodide comes from.", "Install it: pip install uv")
     # Without a cache of its own: uv refuses to run beside one that it may not write.
     return [found, "python", "--no-cache"]
-
-
-def _python_of_pywrangler(environ: Mapping[str, str]) -> Path:
-    """Find the interpreter that runs the pywrangler on PATH: it stands in the script's first line, or beside it."""
-    found = shutil.which("pywrangler", path=environ.get("PATH"))
-    if found is None:
-        raise DrydockError(
-            "pywrangler is not on PATH, so nobody can say which Python it would fetch.",
-            "Install it: uv tool install workers-py",
-        )
-    script = Path(found).resolve()
-    first = script.read_bytes().partition(b"\n")[0].decode(errors="replace")
-    interpreter = Path(first.removeprefix("#!").strip().split(" ")[0])
-    if first.startswith("#!") and interpreter.name.startswith("python") and interpreter.is_file():
-        return interpreter
-    # Long paths make installers write a shell line instead; the venv's interpreter is then in the same folder.
-    beside = script.with_name("python")
-    if beside.is_file():
-        return beside
-    raise DrydockError(f"{script}: expected a first line that names the interpreter, found {first!r}.")
-
-
-def _run(command: list[str], folder: Path, environ: Mapping[str, str], program: str) -> str:
-    done = _call(command, folder, environ, program)
-    if done.returncode != 0:
-        raise _failed(done, folder, program)
-    return done.stdout
-
-
-def _call(command: list[str], folder: Path, environ: Mapping[str, str], program: str) -> subprocess.CompletedProcess[str]:
-    try:
-        # Colour and terminal width make no difference in JSON; what pywrangler logs goes to both streams.
-        return subprocess.run(
-            command, cwd=folder, env=dict(environ), capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DrydockError(f"{program} cannot be asked about {folder}: {error}.") from None
-
-
-def _failed(done: subprocess.CompletedProcess[str], folder: Path, program: str) -> DrydockError:
-    said = (done.stdout + done.stderr).strip().splitlines()
-    return DrydockError(f"{program} was asked about {folder} and failed: {said[-1] if said else 'it printed nothing.'}")

@@ -1,10 +1,12 @@
 """Which hosts package indexes and their files live on, as the clients of this machine are configured to use them."""
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from drydock_cache.errors import ConfigError
 from drydock_cache.sources.npm_registry import npm_registries
 from drydock_cache.sources.python_indexes import python_indexes
 from drydock_cache.sources.registry import Registry, RegistryKind
@@ -35,3 +37,17 @@ def render_baked(registries: Iterable[Registry]) -> str:
     return "# Package indexes and the hosts of their files, read from the clients of the image that was built.\n" + "".join(
         f"{url}\n" for url in urls
     )
+
+
+def main() -> int:
+    """Print what is baked of Python's indexes, for the build of an image: python -m drydock_cache.sources.registries."""
+    try:
+        print(render_baked(read_registries([RegistryKind.PYTHON])), end="")
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,8 +3,9 @@
 import json
 import mmap
 import re
+import signal
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drydock_cache.digest import Digest
@@ -47,13 +48,15 @@ class RuntimeNeeds:
     """What a runtime downloads when it starts a Python Worker.
 
     `bundle_url` is None for a runtime that carries its bundle inside; `bundle_digest` is None for one that checks none.
-    `stdlib_urls` are sorted. `notes` are sentences about what is not as sure as the rest.
+    `stdlib_urls` are sorted. `notes` are sentences about what is not as sure as the rest. `whole` is False for a runtime that
+    was stopped before it had said all: another time it may say more.
     """
 
     bundle_url: str | None
     bundle_digest: Digest | None
     stdlib_urls: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    whole: bool = True
 
 
 def runtime_date(workerd: Path) -> str:
@@ -102,8 +105,8 @@ def ask_runtime(workerd: Path, choice: RuntimeChoice, *, seconds: float = DEFAUL
     )
     needs = read_transcript(transcript, f"{workerd} ({choice.compatibility_date})", seconds)
     if _is_silent_about_stdlib(needs):
-        needs = RuntimeNeeds(needs.bundle_url, None, _stdlib_named_in(workerd), needs.notes)
-    return RuntimeNeeds(needs.bundle_url, needs.bundle_digest, needs.stdlib_urls, notes + needs.notes)
+        needs = replace(needs, stdlib_urls=_stdlib_named_in(workerd))
+    return replace(needs, notes=notes + needs.notes)
 
 
 def read_transcript(transcript: Transcript, runtime: str, seconds: float) -> RuntimeNeeds:
@@ -121,7 +124,9 @@ def read_transcript(transcript: Transcript, runtime: str, seconds: float) -> Run
     notes = (
         (f"{runtime} did not end within {seconds:g} s; it may need more than it asked for until then.",) if unfinished else ()
     )
-    return RuntimeNeeds(bundles[0], Digest.parse(expected[1]) if expected else None, stdlib, notes)
+    killed = transcript.exit_code in (-signal.SIGKILL, -signal.SIGTERM)  # by others: for want of memory, for one
+    digest = Digest.parse(expected[1]) if expected else None
+    return RuntimeNeeds(bundles[0], digest, stdlib, notes, whole=not (unfinished or killed))
 
 
 def _is_silent_about_stdlib(needs: RuntimeNeeds) -> bool:

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import threading
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -13,9 +12,11 @@ from drydock_cache.errors import DigestError
 from drydock_cache.sources.runtime import RuntimeNeeds, ask_runtime, runtime_name
 from drydock_cache.sources.wrangler_config import RuntimeChoice
 
+_MOST = 32  # the newest ones: those of other programs go in time
+
 
 class RuntimeAnswers:
-    """Asks runtimes what they need, and each only once where a file keeps the answers; safe in several threads.
+    """Asks runtimes what they need, and each only once where a file keeps the answers.
 
     The file is a matter of speed alone: one that is not there, cannot be read or holds anything else is written anew, and one
     that cannot be written is done without.
@@ -23,7 +24,6 @@ class RuntimeAnswers:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._lock = threading.Lock()
         self._kept: dict[str, object] = {}
         if path is not None:
             with contextlib.suppress(OSError, ValueError):
@@ -38,17 +38,18 @@ class RuntimeAnswers:
         known = _needs(self._kept.get(question))
         if known is None:
             known = ask_runtime(workerd, choice)
-            self._keep(question, known)
+            if known.whole:
+                self._keep(question, known)
         return known
 
     def _keep(self, question: str, needs: RuntimeNeeds) -> None:
         assert self._path is not None
-        with self._lock:
-            self._kept[question] = {**asdict(needs), "bundle_digest": needs.bundle_digest and str(needs.bundle_digest)}
-            fresh = self._path.with_name(f".{self._path.name}.new")
-            with contextlib.suppress(OSError):
-                fresh.write_text(json.dumps(self._kept, indent=1), encoding="utf-8")
-                fresh.replace(self._path)
+        self._kept[question] = {**asdict(needs), "bundle_digest": needs.bundle_digest and str(needs.bundle_digest)}
+        self._kept = dict(list(self._kept.items())[-_MOST:])
+        fresh = self._path.with_name(f".{self._path.name}.new")
+        with contextlib.suppress(OSError):
+            fresh.write_text(json.dumps(self._kept, indent=1), encoding="utf-8")
+            fresh.replace(self._path)
 
 
 def _question(workerd: Path, choice: RuntimeChoice) -> str:
