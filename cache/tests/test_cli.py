@@ -81,6 +81,20 @@ def test_a_warm_start_imports_nothing_that_speaks_to_upstream(
     assert internet.count("/a.whl") == 2
 
 
+def test_a_warm_start_refuses_files_that_a_cold_one_could_not_use(
+    drydock: Run, place: Path, internet: Upstream, authority_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is missing today; who learns of them when something is, learns it too late."""
+    internet.route("/a.whl", BODY)
+    arguments = ["warm", "--url", URL, *outside(internet, authority_file)]
+    assert drydock(*arguments).returncode == 0
+    (place / "ca.pem").write_text("no certificate")
+    assert "ca.pem" in one_sentence(drydock(*arguments, f"--upstream-ca={place / 'ca.pem'}"))[0]
+    (place / "login").write_text("no colon")
+    monkeypatch.setenv("DRYDOCK_PROXY_CREDENTIALS", str(place / "login"))
+    assert "login, line 1, is no user and password" in one_sentence(drydock(*arguments))[0]
+
+
 def test_warm_takes_a_plan_and_holds_the_bytes_to_it(
     drydock: Run, place: Path, internet: Upstream, authority_file: Path
 ) -> None:

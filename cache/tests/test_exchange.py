@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from drydock_cache import pace
+from drydock_cache.blobs import Stage
 from drydock_cache.download import Download, FetchRequest
 from drydock_cache.mode import Mode
 
@@ -211,18 +212,23 @@ async def test_followers_of_a_failed_fetch_all_learn_of_it(
     drydock: Drydock, internet: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error before the head is everybody's answer, and upstream was asked once for all."""
-    fetcher, joined, gate = drydock.exchange.fetcher, [], Gate()
-    join = fetcher.join
+    fetcher, joined, opened = drydock.exchange.fetcher, [], asyncio.Event()
+    join, fetch = fetcher.join, fetcher._fetch
 
     def seen_join(request: FetchRequest) -> tuple[Download, bool]:
         joined.append(request)
         return join(request)
 
+    async def held(download: Download, stages: list[Stage]) -> None:
+        await opened.wait()
+        await fetch(download, stages)
+
     monkeypatch.setattr(fetcher, "join", seen_join)
-    internet.route("/a.whl", BODY, "html200", gate=gate)
+    monkeypatch.setattr(fetcher, "_fetch", held)
+    internet.route("/a.whl", BODY, "html200")
     asking = [asyncio.create_task(drydock.get(URL)) for _ in range(10)]
     await eventually(lambda: len(joined) == 10)  # whoever asks later asks upstream again
-    gate.open()
+    opened.set()
     assert {(await answer).status for answer in asking} == {502}
     assert internet.count("/a.whl") == 1
 

@@ -98,8 +98,9 @@ def test_several_workers_get_what_each_would_get_alone(
         workers.append(_worker(tmp_path / name, date))
     with (tmp_path / "d/pyproject.toml").open("a") as manifest:
         manifest.write('[tool.uv]\npyodide-install-mirror = "https://mirror.example.com"\n')
-    with (tmp_path / "c/pyproject.toml").open("a") as manifest:
-        manifest.write("[tool.uv]\npackage = false\n")
+    for name in ("a", "c"):
+        with (tmp_path / name / "pyproject.toml").open("a") as manifest:
+            manifest.write("[tool.uv]\npackage = false\n")
     alone = [ask(worker, environ) for worker in workers]
     commands: list[list[str]] = []
     run = subprocess.run

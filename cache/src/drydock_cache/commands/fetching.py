@@ -9,6 +9,7 @@ from drydock_cache.locked import LockedPage
 from drydock_cache.plan import Asset
 from drydock_cache.policy import Action, Policy
 from drydock_cache.presence import FetchedPage, Outcome, Prefetched, expect_all, find_present, has_page
+from drydock_cache.proxy_logins import read_logins
 from drydock_cache.store import Store
 from drydock_cache.upstream_settings import UpstreamSettings
 
@@ -16,9 +17,10 @@ from drydock_cache.upstream_settings import UpstreamSettings
 def fetch_all(
     store: Store, settings: UpstreamSettings, assets: Sequence[Asset], pages: Collection[LockedPage] = ()
 ) -> tuple[list[Prefetched], list[FetchedPage]]:
-    """Fetch what the store does not have yet; raise StoreError when it cannot be written."""
+    """Fetch what the store does not have yet; raise StoreError when it cannot be written, ConfigError for files of no use."""
     if store.read_only:
         raise store.read_only
+    _check_files(settings)
     expect_all(store, assets)
     found = find_present(store, assets)
     absent = [asset for asset, one in zip(assets, found, strict=True) if one is None]
@@ -31,6 +33,17 @@ def fetch_all(
     downloaded, new_pages = download_all(store, settings, absent, absent_pages)
     rest, new = iter(downloaded), {one.page: one for one in new_pages}
     return [one or next(rest) for one in found], [new.get(page) or FetchedPage(page, fetched=False) for page in pages]
+
+
+def _check_files(settings: UpstreamSettings) -> None:
+    """Refuse what the way to upstream could not be gone with, also where nothing is missing today."""
+    if settings.credentials:
+        read_logins(settings.credentials)
+    if settings.ca_files:
+        # Imported here, like what downloads: few have such files.
+        from drydock_cache.trust import trust_context
+
+        trust_context(settings.ca_files)
 
 
 def report(command: str, assets: Collection[Prefetched], pages: Collection[FetchedPage]) -> bool:
